@@ -1,0 +1,86 @@
+//! Pictures: what names one, and what is kept of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Embedding, Similarity};
+
+/// Names a picture by the folder it was loaded from and its path relative to
+/// that folder, byte for byte as the file system has it.
+///
+/// The position in a listing is never part of it: adding a file renames no
+/// other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ImageId {
+    folder: Arc<Path>,
+    path: Arc<Path>,
+}
+
+impl ImageId {
+    /// The picture at `path` below `folder`.
+    pub fn new(folder: impl Into<Arc<Path>>, path: impl Into<Arc<Path>>) -> Self {
+        Self { folder: folder.into(), path: path.into() }
+    }
+
+    /// The folder that was loaded, absolute.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The path relative to [`ImageId::folder`].
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn location(&self) -> PathBuf {
+        self.folder.join(&self.path)
+    }
+}
+
+/// What tells whether a file has changed since it was embedded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileStamp {
+    /// Length in bytes.
+    pub size: u64,
+    /// Last modification, in nanoseconds since 1970 (negative before).
+    pub modified: i64,
+    /// SHA-256 of the content.
+    pub hash: [u8; 32],
+}
+
+/// Width and height in pixels, upright (after EXIF orientation).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PixelSize {
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+}
+
+/// One picture as a store keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Which picture.
+    pub id: ImageId,
+    /// Its embedding.
+    pub embedding: Embedding,
+    /// The file it was made from.
+    pub stamp: FileStamp,
+    /// The picture's size.
+    pub pixels: PixelSize,
+}
+
+/// One answer to a search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// Which picture.
+    pub id: ImageId,
+    /// How close it is to the query.
+    pub similarity: Similarity,
+    /// The picture's size, where the collection records it.
+    pub pixels: Option<PixelSize>,
+}
