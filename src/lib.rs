@@ -1,4 +1,4 @@
 //! carlens finds the car by words or by picture, in a terminal.
 
+pub mod clip;
 pub mod domain;
-pub mod store;

@@ -1,1 +1,4 @@
+//! All integration tests in one binary, so that candle is linked once. A new
+//! test belongs beside its subject:
 
+mod clip;

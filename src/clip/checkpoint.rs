@@ -1,0 +1,227 @@
+//! A checkpoint: the files of a model, found, checked and fingerprinted. No
+//! tower is built yet.
+//!
+//! A folder in Hugging Face layout has `config.json` (or
+//! `open_clip_config.json`), `model.safetensors` (or
+//! `open_clip_model.safetensors`), `tokenizer.json` (or `vocab.json` with
+//! `merges.txt`) and `preprocessor_config.json` (or the `preprocess_cfg` of
+//! `open_clip`'s file). sentence-transformers puts them one folder down, in
+//! `0_CLIPModel`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::config::Config;
+use super::encoder::{PictureEncoder, TextEncoder};
+use super::weights::Weights;
+use super::{Error, Preprocessor, Tokenizer, bundled};
+use crate::domain::{CollectionSpec, Fingerprint, ModelId};
+
+/// The files of one model, ready to build either encoder from.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    name: String,
+    config: Config,
+    preprocessor: Preprocessor,
+    tokenizer: TokenizerFiles,
+    weights: Arc<Weights>,
+    fingerprint: Fingerprint,
+}
+
+/// Parsing a tokenizer takes longer than everything else here, and a load of
+/// pictures needs none.
+#[derive(Clone, Debug)]
+enum TokenizerFiles {
+    Json(Arc<[u8]>),
+    Vocabulary(PathBuf),
+}
+
+impl Checkpoint {
+    /// The compact model that is compiled into the program.
+    ///
+    /// # Errors
+    /// None in a program built from an intact source tree.
+    pub fn bundled() -> Result<Self, Error> {
+        let config = Config::from_transformers(bundled::CONFIG)?;
+        let weights = Weights::compiled(bundled::WEIGHTS)?;
+        let settings = [bundled::CONFIG, bundled::PREPROCESSOR, bundled::TOKENIZER];
+        Self {
+            name: "compact".into(),
+            preprocessor: Preprocessor::from_transformers(bundled::PREPROCESSOR)?,
+            tokenizer: TokenizerFiles::Json(bundled::TOKENIZER.into()),
+            fingerprint: fingerprint(&settings, &weights),
+            config,
+            weights: Arc::new(weights),
+        }
+        .checked()
+    }
+
+    /// Opens the checkpoint in `folder`; `name` is how people will know it.
+    ///
+    /// # Errors
+    /// If a file is missing, unreadable, damaged, or of a kind we cannot run.
+    pub fn open(name: &str, folder: &Path) -> Result<Self, Error> {
+        let folder = &layout(folder)?;
+        let transformers = read_optional(folder, "config.json")?;
+        let open_clip = read_optional(folder, "open_clip_config.json")?;
+        let config = match (&transformers, &open_clip) {
+            (Some(json), _) => Config::from_transformers(json)?,
+            (None, Some(json)) => Config::from_open_clip(json)?,
+            (None, None) => return Err(missing(folder, "config.json or open_clip_config.json")),
+        };
+        let preprocessor = read_optional(folder, "preprocessor_config.json")?;
+        let parsed = match (&preprocessor, &open_clip) {
+            (Some(json), _) => Preprocessor::from_transformers(json)?,
+            (None, Some(json)) => Preprocessor::from_open_clip(json, config.vision.image_size())?,
+            (None, None) => return Err(missing(folder, "preprocessor_config.json")),
+        };
+        let (tokenizer, tokenizer_bytes) = TokenizerFiles::find(folder)?;
+        let weights = Weights::map(&weights_file(folder)?)?;
+        let settings = [
+            transformers.as_deref().or(open_clip.as_deref()).unwrap_or_default(),
+            preprocessor.as_deref().unwrap_or_default(),
+            &tokenizer_bytes,
+        ];
+        Self {
+            name: name.to_owned(),
+            preprocessor: parsed,
+            tokenizer,
+            fingerprint: fingerprint(&settings, &weights),
+            config,
+            weights: Arc::new(weights),
+        }
+        .checked()
+    }
+
+    /// What embeddings of this checkpoint have in common.
+    #[must_use]
+    pub fn spec(&self) -> CollectionSpec {
+        let model = ModelId { name: self.name.clone(), fingerprint: self.fingerprint };
+        CollectionSpec { model, dimension: self.config.dimension }
+    }
+
+    /// Builds the text tower and the tokenizer.
+    ///
+    /// # Errors
+    /// If the weights lack a tensor or have another shape than configured.
+    pub fn text_encoder(&self) -> Result<TextEncoder, Error> {
+        let tokenizer = match &self.tokenizer {
+            TokenizerFiles::Json(json) => Tokenizer::from_json(json, self.context_length())?,
+            TokenizerFiles::Vocabulary(folder) => {
+                Tokenizer::from_vocabulary(folder, self.context_length())?
+            }
+        };
+        TextEncoder::read(Arc::clone(&self.weights), &self.config, tokenizer)
+    }
+
+    /// Builds the picture tower.
+    ///
+    /// # Errors
+    /// If the weights lack a tensor or have another shape than configured.
+    pub fn picture_encoder(&self) -> Result<PictureEncoder, Error> {
+        PictureEncoder::read(&self.weights, &self.config)
+    }
+
+    /// What to do with a picture before the picture tower.
+    #[must_use]
+    pub fn preprocessor(&self) -> &Preprocessor {
+        &self.preprocessor
+    }
+
+    fn context_length(&self) -> usize {
+        self.config.text.context_length
+    }
+
+    /// The preprocessor must give what the tower takes.
+    fn checked(self) -> Result<Self, Error> {
+        let size = self.config.vision.image_size();
+        let [width, height] = self.preprocessor.side([1, 1]);
+        if width as usize == size && height as usize == size {
+            return Ok(self);
+        }
+        Err(Error::Unsupported(format!(
+            "its preprocessor gives {width}x{height} pixels, its picture tower takes {size}x{size}"
+        )))
+    }
+}
+
+impl TokenizerFiles {
+    fn find(folder: &Path) -> Result<(Self, Vec<u8>), Error> {
+        if let Some(json) = read_optional(folder, "tokenizer.json")? {
+            return Ok((Self::Json(json.as_slice().into()), json));
+        }
+        let vocabulary = read_optional(folder, "vocab.json")?;
+        let merges = read_optional(folder, "merges.txt")?;
+        match (vocabulary, merges) {
+            (Some(vocabulary), Some(merges)) => {
+                Ok((Self::Vocabulary(folder.to_owned()), [vocabulary, merges].concat()))
+            }
+            _ => Err(missing(folder, "tokenizer.json (or vocab.json with merges.txt)")),
+        }
+    }
+}
+
+/// The folder that holds the files: `folder`, or sentence-transformers'
+/// `0_CLIPModel` in it.
+fn layout(folder: &Path) -> Result<PathBuf, Error> {
+    let nested = folder.join("0_CLIPModel");
+    if nested.join("config.json").is_file() {
+        Ok(nested)
+    } else if folder.is_dir() {
+        Ok(folder.to_owned())
+    } else {
+        Err(Error::NoFolder(folder.to_owned()))
+    }
+}
+
+fn weights_file(folder: &Path) -> Result<PathBuf, Error> {
+    ["model.safetensors", "open_clip_model.safetensors"]
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| missing(folder, "model.safetensors (or open_clip_model.safetensors)"))
+}
+
+fn read_optional(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    let path = folder.join(name);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::Unreadable { path, source }),
+    }
+}
+
+fn missing(folder: &Path, wanted: &'static str) -> Error {
+    Error::MissingFile { folder: folder.to_owned(), wanted }
+}
+
+/// Digests the settings whole, and of the weights the header (names, types,
+/// shapes), the length and 64 blocks of 4 KiB spread evenly from the first
+/// byte to the last. Reading all of 605 MB would cost every start half a
+/// second; training or converting a model changes nearly every byte, so no
+/// real change can miss all the blocks.
+fn fingerprint(settings: &[&[u8]], weights: &Weights) -> Fingerprint {
+    const BLOCKS: usize = 64;
+    const BLOCK: usize = 4096;
+    let mut digest = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        digest.update((bytes.len() as u64).to_le_bytes());
+        digest.update(bytes);
+    };
+    settings.iter().for_each(|bytes| part(bytes));
+    let (header, data) = weights.as_bytes().split_at(weights.header_len());
+    part(header);
+    part(&(data.len() as u64).to_le_bytes());
+    if data.len() <= BLOCKS * BLOCK {
+        part(data);
+    } else {
+        let last = data.len() - BLOCK;
+        (0..BLOCKS).map(|n| last / (BLOCKS - 1) * n).for_each(|at| part(&data[at..at + BLOCK]));
+        part(&data[last..]);
+    }
+    Fingerprint(digest.finalize().into())
+}

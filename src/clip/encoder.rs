@@ -1,0 +1,87 @@
+//! The two encoders: a tower with what stands before it.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+use super::config::{Config, VisionConfig};
+use super::efficientnet::EfficientNet;
+use super::text_tower::TextTower;
+use super::vit::Vit;
+use super::weights::Weights;
+use super::{Error, PixelValues, Tokenizer};
+use crate::domain::Embedding;
+
+/// Text to embeddings.
+#[derive(Debug)]
+pub struct TextEncoder {
+    tokenizer: Tokenizer,
+    tower: TextTower,
+}
+
+impl TextEncoder {
+    pub(super) fn read(
+        weights: Arc<Weights>,
+        config: &Config,
+        tokenizer: Tokenizer,
+    ) -> Result<Self, Error> {
+        Ok(Self { tokenizer, tower: TextTower::read(weights, config)? })
+    }
+
+    /// The input ids of a text, see [`Tokenizer::encode`].
+    ///
+    /// # Errors
+    /// [`Error::EmptyText`] if there is nothing but white space.
+    pub fn input_ids(&self, text: &str) -> Result<Vec<u32>, Error> {
+        self.tokenizer.encode(text)
+    }
+
+    /// Embeds one text.
+    ///
+    /// # Errors
+    /// [`Error::EmptyText`] if there is nothing but white space.
+    pub fn embed(&self, text: &str) -> Result<Embedding, Error> {
+        let raw = self.tower.embed(&self.input_ids(text)?)?;
+        Embedding::normalize(raw).ok_or(Error::NoDirection)
+    }
+}
+
+/// Pixel values to embeddings.
+#[derive(Debug)]
+pub struct PictureEncoder(Tower);
+
+#[derive(Debug)]
+enum Tower {
+    Vit(Vit),
+    EfficientNet(EfficientNet),
+}
+
+impl PictureEncoder {
+    pub(super) fn read(weights: &Weights, config: &Config) -> Result<Self, Error> {
+        Ok(Self(match &config.vision {
+            VisionConfig::Vit(vit) => Tower::Vit(Vit::read(weights, config, vit)?),
+            VisionConfig::EfficientNet(net) => {
+                Tower::EfficientNet(EfficientNet::read(weights, config, net)?)
+            }
+        }))
+    }
+
+    /// Embeds a batch, one embedding per picture in order.
+    ///
+    /// # Errors
+    /// If the arithmetic fails, or the pictures are not of the tower's size.
+    pub fn embed(&self, batch: &[PixelValues]) -> Result<Vec<Embedding>, Error> {
+        let Some(first) = batch.first() else { return Ok(Vec::new()) };
+        let shape = (batch.len(), 3, first.height, first.width);
+        let values = batch.iter().flat_map(|pixels| &pixels.values).copied().collect::<Vec<f32>>();
+        let pixel_values = Tensor::from_vec(values, shape, &Device::Cpu)?;
+        let raw = match &self.0 {
+            Tower::Vit(vit) => vit.forward(&pixel_values)?,
+            Tower::EfficientNet(net) => net.forward(&pixel_values)?,
+        };
+        raw.to_vec2()?
+            .into_iter()
+            .map(|raw| Embedding::normalize(raw).ok_or(Error::NoDirection))
+            .collect()
+    }
+}

@@ -1,0 +1,312 @@
+//! A picture to the pixel values its tower was trained on: resize, centre
+//! crop, scale, normalise, with the numbers of `preprocessor_config.json`.
+//!
+//! Resampling is Pillow's: the filter widens with the scale (antialiasing),
+//! rows then columns, each pass rounded to 8 bits. `fast_image_resize` does
+//! exactly this; its Catmull-Rom is the cubic with a = -0.5 that Pillow calls
+//! bicubic. Only the part of the source that the crop keeps is resampled, at
+//! the phase it has in the whole, so a panorama costs no more than a square.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
+use serde::Deserialize;
+
+use super::Error;
+use super::config::{malformed, parse};
+
+/// What to do with a picture before its tower sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preprocessor {
+    resize: Resize,
+    filter: FilterType,
+    /// Width and height.
+    crop: Option<[u32; 2]>,
+    rescale: f32,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Resize {
+    /// The short side becomes this long, the other one keeps the proportion.
+    ShortestEdge(u32),
+    /// The whole picture is squashed to this width and height.
+    Exact([u32; 2]),
+}
+
+/// `[3, height, width]`, channel by channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PixelValues {
+    pub(super) values: Vec<f32>,
+    pub(super) width: usize,
+    pub(super) height: usize,
+}
+
+impl PixelValues {
+    /// The values, channel by channel, each row by row.
+    #[must_use]
+    pub fn as_slice(&self) -> &[f32] {
+        &self.values
+    }
+}
+
+impl Preprocessor {
+    /// Reads transformers' `preprocessor_config.json` (`CLIPImageProcessor`).
+    ///
+    /// # Errors
+    /// If it is malformed or asks for something CLIP models do not use.
+    pub fn from_transformers(json: &[u8]) -> Result<Self, Error> {
+        const FILE: &str = "preprocessor_config.json";
+        let file: HuggingFace = parse(json, FILE)?;
+        if !(file.do_resize && file.do_rescale && file.do_normalize) {
+            return Err(Error::Unsupported(format!("{FILE} without resize, rescale or normalise")));
+        }
+        let resize = file.size.resize().ok_or_else(|| malformed(FILE, "size has no meaning"))?;
+        let crop = file.crop_size.filter(|_| file.do_center_crop);
+        let crop = crop
+            .map(|size| size.exact().ok_or_else(|| malformed(FILE, "crop_size has no meaning")));
+        Self {
+            resize,
+            filter: filter(file.resample)?,
+            crop: crop.transpose()?,
+            rescale: file.rescale_factor,
+            mean: file.image_mean,
+            std: file.image_std,
+        }
+        .checked(FILE)
+    }
+
+    /// Reads the `preprocess_cfg` of `open_clip_config.json`. Keys left out
+    /// have `open_clip`'s values: the short side to `image_size` by bicubic,
+    /// centre crop, OpenAI's mean and standard deviation.
+    ///
+    /// # Errors
+    /// If it is malformed or asks for something else.
+    pub fn from_open_clip(json: &[u8], image_size: usize) -> Result<Self, Error> {
+        const FILE: &str = "open_clip_config.json";
+        let OpenClip { preprocess_cfg: file } = parse(json, FILE)?;
+        let size =
+            u32::try_from(image_size).map_err(|_| malformed(FILE, "image_size is too large"))?;
+        let resize = match file.resize_mode.as_deref().unwrap_or("shortest") {
+            "shortest" => Resize::ShortestEdge(size),
+            "squash" => Resize::Exact([size, size]),
+            other => return Err(Error::Unsupported(format!("resize_mode {other:?}"))),
+        };
+        let filter = match file.interpolation.as_deref().unwrap_or("bicubic") {
+            "bicubic" => FilterType::CatmullRom,
+            "bilinear" => FilterType::Bilinear,
+            other => return Err(Error::Unsupported(format!("interpolation {other:?}"))),
+        };
+        Self {
+            resize,
+            filter,
+            crop: Some([size, size]),
+            rescale: 1.0 / 255.0,
+            mean: file.mean.unwrap_or(OPENAI_MEAN),
+            std: file.std.unwrap_or(OPENAI_STD),
+        }
+        .checked(FILE)
+    }
+
+    /// Refuses sizes that cannot be, and crops beyond the resized picture.
+    fn checked(self, file: &str) -> Result<Self, Error> {
+        let [width, height] = self.crop.unwrap_or(match self.resize {
+            Resize::ShortestEdge(side) => [side; 2],
+            Resize::Exact(size) => size,
+        });
+        let (least_width, least_height) = match self.resize {
+            Resize::ShortestEdge(side) => (side, side),
+            Resize::Exact([width, height]) => (width, height),
+        };
+        let sane = 1..=4096;
+        if !sane.contains(&width) || !sane.contains(&height) || !sane.contains(&least_width) {
+            return Err(malformed(file, "a size is zero or beyond 4096 pixels"));
+        }
+        if width > least_width || height > least_height {
+            return Err(Error::Unsupported(format!(
+                "{file} crops more than the resized picture has"
+            )));
+        }
+        if self.std.contains(&0.0) {
+            return Err(malformed(file, "a standard deviation is zero"));
+        }
+        Ok(self)
+    }
+
+    /// The side of the square that the tower sees, if it is one.
+    pub(super) fn side(&self, picture: [u32; 2]) -> [u32; 2] {
+        self.crop.unwrap_or_else(|| self.resized(picture))
+    }
+
+    /// Resized and cropped, still in 8 bits.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the picture has no pixels.
+    pub fn crop(&self, picture: &RgbImage) -> Result<RgbImage, Error> {
+        let from = [picture.width(), picture.height()];
+        let no_pixels = || Error::Unsupported("a picture without pixels".into());
+        if from.contains(&0) {
+            return Err(no_pixels());
+        }
+        let [width, height] = self.side(from);
+        if [width, height] == from && self.resized(from) == from {
+            return Ok(picture.clone());
+        }
+        let source = ImageRef::new(from[0], from[1], picture.as_raw(), PixelType::U8x3)
+            .map_err(|_| no_pixels())?;
+        let mut target = Image::new(width, height, PixelType::U8x3);
+        let [left, top, box_width, box_height] = self.source_box(from);
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(self.filter))
+            .crop(left, top, box_width, box_height);
+        Resizer::new().resize(&source, &mut target, &options).map_err(|_| no_pixels())?;
+        RgbImage::from_raw(width, height, target.into_vec()).ok_or_else(no_pixels)
+    }
+
+    /// The pixel values of a picture.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the picture has no pixels.
+    pub fn pixel_values(&self, picture: &RgbImage) -> Result<PixelValues, Error> {
+        let crop = self.crop(picture)?;
+        let (width, height) = (crop.width() as usize, crop.height() as usize);
+        let mut values = Vec::with_capacity(3 * width * height);
+        for channel in 0..3 {
+            let table = self.table(channel);
+            values
+                .extend(crop.as_raw()[channel..].iter().step_by(3).map(|&x| table[usize::from(x)]));
+        }
+        Ok(PixelValues { values, width, height })
+    }
+
+    /// Scaled and normalised value of each of the 256 levels.
+    fn table(&self, channel: usize) -> [f32; 256] {
+        std::array::from_fn(|level| {
+            let level = u8::try_from(level).expect("256 levels");
+            (f32::from(level) * self.rescale - self.mean[channel]) / self.std[channel]
+        })
+    }
+
+    /// Size of the whole picture after resizing.
+    fn resized(&self, [width, height]: [u32; 2]) -> [u32; 2] {
+        match self.resize {
+            Resize::Exact(size) => size,
+            // Rounded down, as transformers' get_resize_output_image_size has it.
+            Resize::ShortestEdge(side) if width <= height => [side, scaled(side, height, width)],
+            Resize::ShortestEdge(side) => [scaled(side, width, height), side],
+        }
+    }
+
+    /// Left, top, width and height of what the crop keeps, in source pixels.
+    fn source_box(&self, from: [u32; 2]) -> [f64; 4] {
+        let resized = self.resized(from);
+        let crop = self.crop.unwrap_or(resized);
+        let axis = |n: usize| {
+            let scale = f64::from(from[n]) / f64::from(resized[n]);
+            (f64::from((resized[n] - crop[n]) / 2) * scale, f64::from(crop[n]) * scale)
+        };
+        let ((left, width), (top, height)) = (axis(0), axis(1));
+        [left, top, width, height]
+    }
+}
+
+/// `side * long / short`, rounded down.
+fn scaled(side: u32, long: u32, short: u32) -> u32 {
+    let scaled = u64::from(side) * u64::from(long) / u64::from(short);
+    u32::try_from(scaled).unwrap_or(u32::MAX)
+}
+
+/// Pillow's numbers for its filters.
+fn filter(resample: u8) -> Result<FilterType, Error> {
+    match resample {
+        1 => Ok(FilterType::Lanczos3),
+        2 => Ok(FilterType::Bilinear),
+        3 => Ok(FilterType::CatmullRom),
+        4 => Ok(FilterType::Box),
+        5 => Ok(FilterType::Hamming),
+        other => Err(Error::Unsupported(format!("resample filter {other}"))),
+    }
+}
+
+const OPENAI_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+const OPENAI_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
+
+/// Keys left out have the values of transformers' `CLIPImageProcessor`.
+#[derive(Deserialize)]
+#[serde(default)]
+struct HuggingFace {
+    do_resize: bool,
+    size: Size,
+    resample: u8,
+    do_center_crop: bool,
+    crop_size: Option<Size>,
+    do_rescale: bool,
+    rescale_factor: f32,
+    do_normalize: bool,
+    image_mean: [f32; 3],
+    image_std: [f32; 3],
+}
+
+impl Default for HuggingFace {
+    fn default() -> Self {
+        Self {
+            do_resize: true,
+            size: Size::Side(224),
+            resample: 3,
+            do_center_crop: true,
+            crop_size: Some(Size::Side(224)),
+            do_rescale: true,
+            rescale_factor: 1.0 / 255.0,
+            do_normalize: true,
+            image_mean: OPENAI_MEAN,
+            image_std: OPENAI_STD,
+        }
+    }
+}
+
+/// Older files have a bare number where newer ones have names.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Size {
+    Side(u32),
+    ShortestEdge { shortest_edge: u32 },
+    Exact { width: u32, height: u32 },
+}
+
+impl Size {
+    /// As `size`: a bare number is the shortest edge.
+    fn resize(self) -> Option<Resize> {
+        match self {
+            Self::Side(side) | Self::ShortestEdge { shortest_edge: side } => {
+                (side > 0).then_some(Resize::ShortestEdge(side))
+            }
+            Self::Exact { width, height } => {
+                (width > 0 && height > 0).then_some(Resize::Exact([width, height]))
+            }
+        }
+    }
+
+    /// As `crop_size`: a bare number is a square.
+    fn exact(self) -> Option<[u32; 2]> {
+        match self {
+            Self::Side(side) => Some([side; 2]),
+            Self::Exact { width, height } => Some([width, height]),
+            Self::ShortestEdge { .. } => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct OpenClip {
+    #[serde(default)]
+    preprocess_cfg: OpenClipPreprocess,
+}
+
+#[derive(Default, Deserialize)]
+struct OpenClipPreprocess {
+    mean: Option<[f32; 3]>,
+    std: Option<[f32; 3]>,
+    interpolation: Option<String>,
+    resize_mode: Option<String>,
+}

@@ -1,0 +1,71 @@
+//! CLIP's vision transformer: pixel values to unnormalised embeddings.
+//!
+//! Same arithmetic as transformers' `CLIPVisionModelWithProjection` (which
+//! spells one of its tensors `pre_layrnorm`).
+
+use candle_core::{Module, Tensor};
+use candle_nn::{LayerNorm, Linear};
+
+use super::Error;
+use super::config::{Config, VitConfig};
+use super::transformer::Transformer;
+use super::weights::Weights;
+
+/// A vision transformer with its projection.
+#[derive(Debug)]
+pub(super) struct Vit {
+    /// `[channels · patch · patch, width]`: a convolution whose stride is its
+    /// kernel is a product over unfolded patches.
+    patch_embedding: Tensor,
+    class_embedding: Tensor,
+    positions: Tensor,
+    pre_layer_norm: LayerNorm,
+    transformer: Transformer,
+    post_layer_norm: LayerNorm,
+    projection: Linear,
+    patch_size: usize,
+}
+
+impl Vit {
+    pub(super) fn read(weights: &Weights, config: &Config, vit: &VitConfig) -> Result<Self, Error> {
+        let (width, patch) = (vit.transformer.width, vit.patch_size);
+        let eps = vit.transformer.layer_norm_eps;
+        let patches = (vit.image_size / patch).pow(2);
+        let embedding = |part: &str, shape: &[usize]| {
+            weights.tensor(&format!("vision_model.embeddings.{part}"), shape)
+        };
+        let kernel = embedding("patch_embedding.weight", &[width, 3, patch, patch])?;
+        Ok(Self {
+            patch_embedding: kernel.reshape((width, 3 * patch * patch))?.t()?.contiguous()?,
+            class_embedding: embedding("class_embedding", &[width])?,
+            positions: embedding("position_embedding.weight", &[patches + 1, width])?,
+            pre_layer_norm: weights.layer_norm("vision_model.pre_layrnorm", width, eps)?,
+            transformer: Transformer::read(weights, "vision_model", &vit.transformer)?,
+            post_layer_norm: weights.layer_norm("vision_model.post_layernorm", width, eps)?,
+            projection: weights.projection("visual_projection", width, config.dimension)?,
+            patch_size: patch,
+        })
+    }
+
+    /// `[batch, 3, size, size]` to `[batch, dimension]`.
+    pub(super) fn forward(&self, pixel_values: &Tensor) -> candle_core::Result<Tensor> {
+        let patches = self.unfold(pixel_values)?.broadcast_matmul(&self.patch_embedding)?;
+        let (batch, _, width) = patches.dims3()?;
+        let class = self.class_embedding.reshape((1, 1, width))?.expand((batch, 1, width))?;
+        let tokens = Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.positions)?;
+        let encoded = self.transformer.forward(&self.pre_layer_norm.forward(&tokens)?, None)?;
+        let pooled = self.post_layer_norm.forward(&encoded.narrow(1, 0, 1)?.contiguous()?)?;
+        self.projection.forward(&pooled.squeeze(1)?)
+    }
+
+    /// Each patch as one row, channel by channel as the kernel has it.
+    fn unfold(&self, pixel_values: &Tensor) -> candle_core::Result<Tensor> {
+        let (batch, channels, height, width) = pixel_values.dims4()?;
+        let patch = self.patch_size;
+        let (rows, cols) = (height / patch, width / patch);
+        pixel_values
+            .reshape(&[batch, channels, rows, patch, cols, patch])?
+            .permute([0, 2, 4, 1, 3, 5])?
+            .reshape((batch, rows * cols, channels * patch * patch))
+    }
+}

@@ -1,0 +1,210 @@
+//! A checkpoint's tensors, read from a mapped safetensors file one by one.
+//!
+//! Tensors are asked for by the names that transformers gives them and always
+//! come out as f32, whatever the file holds.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{LayerNorm, Linear};
+use memmap2::Mmap;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Metadata, TensorInfo};
+
+use super::Error;
+use super::config::malformed;
+use super::open_clip::{self, Stored};
+
+/// The bytes of a safetensors file, and where each tensor lies in them.
+pub(super) struct Weights {
+    bytes: Bytes,
+    /// Where the tensors start: after the header.
+    start: usize,
+    metadata: Metadata,
+    /// `open_clip`'s names are used, with this prefix for the text tower.
+    open_clip: Option<&'static str>,
+}
+
+enum Bytes {
+    Mapped(Mmap),
+    Compiled(&'static [u8]),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Compiled(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Weights")
+            .field("bytes", &self.bytes.as_slice().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Weights {
+    /// Maps the file at `path`; nothing but its header is read yet.
+    pub(super) fn map(path: &Path) -> Result<Self, Error> {
+        let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+        let file = File::open(path).map_err(unreadable)?;
+        #[expect(
+            unsafe_code,
+            reason = "reading 600 MB instead of mapping it would cost every start"
+        )]
+        // SAFETY: the map is only read. Checkpoint files are written once, under
+        // another name, and renamed; a file cut short by someone else while it is
+        // mapped ends the program with SIGBUS, as it does for every reader of
+        // mapped safetensors.
+        let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self::parse(Bytes::Mapped(map), &name)
+    }
+
+    /// Uses a file that is compiled into the program.
+    pub(super) fn compiled(bytes: &'static [u8]) -> Result<Self, Error> {
+        Self::parse(Bytes::Compiled(bytes), "model.safetensors")
+    }
+
+    fn parse(bytes: Bytes, file: &str) -> Result<Self, Error> {
+        let (header, metadata) = SafeTensors::read_metadata(bytes.as_slice())
+            .map_err(|e| malformed(file, &format!("{e} (was it downloaded in full?)")))?;
+        let names = metadata.offset_keys();
+        let open_clip = open_clip::text_prefix(names.iter().map(String::as_str));
+        Ok(Self { bytes, start: header + size_of::<u64>(), metadata, open_clip })
+    }
+
+    /// The file's bytes, for a fingerprint.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    /// Length of the header with its length field.
+    pub(super) fn header_len(&self) -> usize {
+        self.start
+    }
+
+    /// The tensor of this name, which must have this shape.
+    pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
+        let stored = self.locate(name);
+        let info = self.info(&stored)?;
+        let expected = stored.shape(shape);
+        if info.shape != expected {
+            return Err(Error::Shape { tensor: stored.name, expected, actual: info.shape.clone() });
+        }
+        let mut tensor = self.read(info, self.bytes_of(info), &info.shape)?;
+        if let Some(third) = stored.third {
+            tensor = tensor.narrow(0, third * shape[0], shape[0])?.contiguous()?;
+        }
+        if stored.transposed {
+            tensor = tensor.t()?.contiguous()?;
+        }
+        Ok(tensor)
+    }
+
+    /// The shape of a tensor whose size the configuration does not give.
+    pub(super) fn shape_of(&self, name: &str) -> Result<&[usize], Error> {
+        Ok(&self.info(&self.locate(name))?.shape)
+    }
+
+    /// Some rows of a `[rows, width]` tensor, without reading the others: a
+    /// token embedding has 49,408 rows, a query needs five.
+    pub(super) fn rows(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        rows: &[u32],
+    ) -> Result<Tensor, Error> {
+        let stored = self.locate(name);
+        let info = self.info(&stored)?;
+        if info.shape != shape {
+            let actual = info.shape.clone();
+            return Err(Error::Shape { tensor: stored.name, expected: shape.to_vec(), actual });
+        }
+        let bytes = self.bytes_of(info);
+        let row_len = bytes.len() / shape[0].max(1);
+        let mut picked = Vec::with_capacity(rows.len() * row_len);
+        for &row in rows {
+            let row = row as usize;
+            if row >= shape[0] {
+                return Err(malformed("tokenizer.json", "it has more tokens than the model"));
+            }
+            picked.extend_from_slice(&bytes[row * row_len..(row + 1) * row_len]);
+        }
+        self.read(info, &picked, &[rows.len(), shape[1]])
+    }
+
+    /// `name.weight` of shape `[out, input]` with `name.bias`.
+    pub(super) fn linear(&self, name: &str, input: usize, out: usize) -> Result<Linear, Error> {
+        let weight = self.tensor(&format!("{name}.weight"), &[out, input])?;
+        let bias = self.tensor(&format!("{name}.bias"), &[out])?;
+        Ok(Linear::new(weight, Some(bias)))
+    }
+
+    /// `name.weight` of shape `[out, input]`, no bias.
+    pub(super) fn projection(&self, name: &str, input: usize, out: usize) -> Result<Linear, Error> {
+        Ok(Linear::new(self.tensor(&format!("{name}.weight"), &[out, input])?, None))
+    }
+
+    /// `name.weight` and `name.bias` of one entry per component.
+    pub(super) fn layer_norm(
+        &self,
+        name: &str,
+        width: usize,
+        eps: f64,
+    ) -> Result<LayerNorm, Error> {
+        let weight = self.tensor(&format!("{name}.weight"), &[width])?;
+        let bias = self.tensor(&format!("{name}.bias"), &[width])?;
+        Ok(LayerNorm::new(weight, bias, eps))
+    }
+
+    fn locate(&self, name: &str) -> Stored {
+        match self.open_clip {
+            Some(text_prefix) => open_clip::locate(name, text_prefix),
+            None => Stored { name: name.to_owned(), third: None, transposed: false },
+        }
+    }
+
+    fn info(&self, stored: &Stored) -> Result<&TensorInfo, Error> {
+        self.metadata.info(&stored.name).ok_or_else(|| Error::MissingTensor(stored.name.clone()))
+    }
+
+    /// In range by [`SafeTensors::read_metadata`], which checks the header
+    /// against the length of the file.
+    fn bytes_of(&self, info: &TensorInfo) -> &[u8] {
+        let (from, to) = info.data_offsets;
+        &self.bytes.as_slice()[self.start + from..self.start + to]
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as one family with the methods above")]
+    fn read(&self, info: &TensorInfo, bytes: &[u8], shape: &[usize]) -> Result<Tensor, Error> {
+        let dtype = DType::try_from(info.dtype)
+            .map_err(|_| Error::Unsupported(format!("weights of type {:?}", info.dtype)))?;
+        if !dtype.is_float() {
+            return Err(Error::Unsupported(format!("weights of type {:?}", info.dtype)));
+        }
+        let tensor = Tensor::from_raw_buffer(bytes, dtype, shape, &Device::Cpu)?;
+        Ok(tensor.to_dtype(DType::F32)?)
+    }
+}
+
+impl Stored {
+    /// The shape in the file of what has `shape` in transformers.
+    fn shape(&self, shape: &[usize]) -> Vec<usize> {
+        let mut stored: Cow<'_, [usize]> = shape.into();
+        if self.third.is_some() {
+            stored.to_mut()[0] *= 3;
+        }
+        if self.transposed {
+            stored.to_mut().reverse();
+        }
+        stored.into_owned()
+    }
+}
