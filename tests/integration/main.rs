@@ -2,3 +2,4 @@
 //! test belongs beside its subject:
 
 mod clip;
+mod hub;

@@ -1,0 +1,46 @@
+//! A text that must not be seen: it reaches one request header and no log.
+
+use std::fmt;
+
+/// An access token. Neither `Debug` nor anything else shows it, so a struct
+/// that holds one may derive `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The token in `text` without line breaks and spaces around it, or `None`
+    /// if nothing remains.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let token = text.replace(['\r', '\n'], "");
+        Some(token.trim()).filter(|token| !token.is_empty()).map(|token| Self(token.to_owned()))
+    }
+
+    /// The token itself, for the header of a request.
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_hides_itself() {
+        let secret = Secret::new(" hf_abc\n").unwrap();
+        assert_eq!(format!("{secret:?}"), "[hidden]");
+        assert_eq!(secret.expose(), "hf_abc");
+    }
+
+    #[test]
+    fn nothing_is_no_secret() {
+        assert_eq!(Secret::new(" \r\n"), None);
+    }
+}
