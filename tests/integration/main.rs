@@ -2,3 +2,5 @@
 //! test belongs beside its subject:
 
 mod clip;
+#[cfg(unix)]
+mod pty;
