@@ -3,3 +3,4 @@
 pub mod clip;
 pub mod domain;
 pub mod hub;
+pub mod ui;

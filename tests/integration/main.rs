@@ -3,3 +3,5 @@
 
 mod clip;
 mod hub;
+#[cfg(unix)]
+mod pty;

@@ -1,0 +1,261 @@
+//! What the terminal holds of our pictures, and what this frame asks of it.
+//!
+//! ratatui's diff speaks of cells. Three things about pictures it cannot know:
+//! kitty has to receive a picture before the cells that show it, and forget it
+//! afterwards; a picture kitty floats over the text has to be taken away when
+//! its cells are; and a picture part of which a popup covers cannot be drawn
+//! in part. Pictures note themselves here while they render; at the end of the
+//! frame [`Placements::settle`] looks after the rest.
+
+use std::collections::BTreeSet;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ratatui::buffer::{Buffer, Cell, CellDiffOption};
+use ratatui::layout::Rect;
+
+use super::kitty::{self, Anchor, ImageNumber};
+use super::tmux;
+
+/// Shared by the screen and all pictures on it.
+#[derive(Debug, Default)]
+pub struct Placements {
+    tmux: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Rendered in the frame under way.
+    rendered: Vec<Placement>,
+    /// Held by the terminal.
+    transmitted: BTreeSet<ImageNumber>,
+    /// Floating over the text since the last frame.
+    floating: BTreeSet<ImageNumber>,
+    /// Held by the terminal for nobody.
+    abandoned: Vec<ImageNumber>,
+}
+
+/// A picture in this frame.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    /// The cells it covers.
+    pub area: Rect,
+    /// What kitty has to be told, if it draws the picture.
+    pub kitty: Option<Arc<KittyImage>>,
+}
+
+/// A picture kitty has to hold while it shows.
+#[derive(Debug)]
+pub struct KittyImage {
+    /// Its id in the terminal.
+    pub id: ImageNumber,
+    /// How it is shown.
+    pub anchor: Anchor,
+    /// What hands it over.
+    pub transmission: String,
+}
+
+impl Placement {
+    fn has_placeholders(&self) -> bool {
+        self.kitty.as_ref().is_some_and(|image| image.anchor == Anchor::Placeholders)
+    }
+}
+
+impl Placements {
+    /// Nothing held. Through `tmux` every command needs an envelope.
+    pub fn new(tmux: bool) -> Self {
+        Self { tmux, state: Mutex::default() }
+    }
+
+    /// Notes a picture in this frame.
+    pub fn note(&self, placement: Placement) {
+        self.lock().rendered.push(placement);
+    }
+
+    /// Notes that nobody has the picture any more.
+    pub fn abandon(&self, id: ImageNumber) {
+        let mut state = self.lock();
+        if state.transmitted.remove(&id) {
+            state.floating.remove(&id);
+            state.abandoned.push(id);
+        }
+    }
+
+    /// Ends the frame in `buffer`; returns what the terminal has to be told
+    /// before it is sent.
+    pub fn settle(&self, buffer: &mut Buffer) -> String {
+        let mut state = self.lock();
+        let mut commands = String::new();
+        for id in mem::take(&mut state.abandoned) {
+            commands += &self.command(kitty::delete(id));
+        }
+        let mut floating = BTreeSet::new();
+        for placement in mem::take(&mut state.rendered) {
+            if !placement.has_placeholders() && is_covered(placement.area, buffer) {
+                withdraw(placement.area, buffer);
+                continue;
+            }
+            let Some(image) = placement.kitty else { continue };
+            if state.transmitted.insert(image.id) {
+                commands += &image.transmission;
+            }
+            if image.anchor == Anchor::Cursor {
+                floating.insert(image.id);
+            }
+        }
+        for &id in state.floating.difference(&floating) {
+            commands += &self.command(kitty::remove(id));
+        }
+        state.floating = floating;
+        commands
+    }
+
+    /// The terminal has been cleared, or is another one: it holds nothing for
+    /// certain.
+    pub fn forget(&self) {
+        let mut state = self.lock();
+        state.transmitted.clear();
+        state.floating.clear();
+    }
+
+    /// What makes the terminal drop all our pictures. Never waits, as it is
+    /// called on the way out of a panic.
+    pub fn clear(&self) -> String {
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) => return String::new(),
+        };
+        let State { transmitted, abandoned, floating, .. } = mem::take(&mut *state);
+        drop(floating);
+        transmitted.into_iter().chain(abandoned).map(|id| self.command(kitty::delete(id))).collect()
+    }
+
+    fn command(&self, sequence: String) -> String {
+        if self.tmux { tmux::wrap(&sequence) } else { sequence }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether something has been drawn over a picture: a cell of it is no longer
+/// left out of the diff. The first one holds the picture itself.
+fn is_covered(area: Rect, buffer: &Buffer) -> bool {
+    let first = &buffer[area.as_position()];
+    !is_payload(first) || area.positions().skip(1).any(|at| !is_left_out(&buffer[at]))
+}
+
+/// Leaves blank what nobody drew over.
+fn withdraw(area: Rect, buffer: &mut Buffer) {
+    for at in area.positions() {
+        let cell = &mut buffer[at];
+        if is_payload(cell) || is_left_out(cell) {
+            cell.reset();
+        }
+    }
+}
+
+fn is_left_out(cell: &Cell) -> bool {
+    cell.diff_option == CellDiffOption::Skip && cell.symbol() == " "
+}
+
+fn is_payload(cell: &Cell) -> bool {
+    matches!(cell.diff_option, CellDiffOption::ForcedWidth(_)) && cell.symbol().starts_with('\x1b')
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::widgets::{Clear, Widget as _};
+
+    use super::*;
+    use crate::ui::graphics::Picture;
+
+    const AREA: Rect = Rect::new(0, 0, 10, 5);
+
+    fn screen() -> (Arc<Placements>, Buffer) {
+        (Arc::new(Placements::new(false)), Buffer::empty(AREA))
+    }
+
+    fn picture(placements: &Arc<Placements>, anchor: Anchor) -> (Picture, ImageNumber) {
+        let id = ImageNumber::nth(7);
+        let image = KittyImage { id, anchor, transmission: "<transmit>".to_owned() };
+        (Picture::from_kitty(image, (4, 2).into(), Arc::clone(placements)), id)
+    }
+
+    #[test]
+    fn a_picture_is_transmitted_once_and_deleted_when_dropped() {
+        for anchor in [Anchor::Cursor, Anchor::Placeholders] {
+            let (placements, mut buffer) = screen();
+            let (picture, id) = picture(&placements, anchor);
+            picture.render(AREA, &mut buffer);
+            assert_eq!(placements.settle(&mut buffer), "<transmit>");
+            picture.render(AREA, &mut buffer);
+            assert_eq!(placements.settle(&mut buffer), "");
+            drop(picture);
+            assert_eq!(placements.settle(&mut buffer), kitty::delete(id));
+            assert_eq!(placements.settle(&mut buffer), "");
+        }
+    }
+
+    #[test]
+    fn a_picture_never_shown_costs_nothing() {
+        let (placements, mut buffer) = screen();
+        drop(picture(&placements, Anchor::Placeholders));
+        assert_eq!(placements.settle(&mut buffer), "");
+    }
+
+    #[test]
+    fn a_floating_picture_leaves_with_its_cells_and_comes_back() {
+        let (placements, mut buffer) = screen();
+        let (picture, id) = picture(&placements, Anchor::Cursor);
+        picture.render(AREA, &mut buffer);
+        placements.settle(&mut buffer);
+        assert_eq!(placements.settle(&mut buffer), kitty::remove(id));
+        picture.render(AREA, &mut buffer);
+        assert_eq!(placements.settle(&mut buffer), "", "it is still held");
+    }
+
+    #[test]
+    fn a_picture_under_a_popup_is_withdrawn() {
+        let (placements, mut buffer) = screen();
+        let (picture, _) = picture(&placements, Anchor::Cursor);
+        picture.render(AREA, &mut buffer);
+        Clear.render(Rect::new(5, 2, 5, 3), &mut buffer);
+        assert_eq!(placements.settle(&mut buffer), "");
+        assert_eq!(buffer, Buffer::empty(AREA));
+    }
+
+    #[test]
+    fn a_popup_beside_a_picture_leaves_it_alone() {
+        let (placements, mut buffer) = screen();
+        let (picture, _) = picture(&placements, Anchor::Cursor);
+        picture.render(AREA, &mut buffer);
+        Clear.render(Rect::new(7, 0, 3, 5), &mut buffer);
+        assert_eq!(placements.settle(&mut buffer), "<transmit>");
+        assert!(is_payload(&buffer[(3, 1)]));
+    }
+
+    #[test]
+    fn a_cleared_terminal_gets_the_picture_again() {
+        let (placements, mut buffer) = screen();
+        let (picture, _) = picture(&placements, Anchor::Placeholders);
+        picture.render(AREA, &mut buffer);
+        placements.settle(&mut buffer);
+        placements.forget();
+        picture.render(AREA, &mut buffer);
+        assert_eq!(placements.settle(&mut buffer), "<transmit>");
+    }
+
+    #[test]
+    fn on_the_way_out_every_picture_is_deleted() {
+        let (placements, mut buffer) = screen();
+        let (picture, id) = picture(&placements, Anchor::Cursor);
+        picture.render(AREA, &mut buffer);
+        placements.settle(&mut buffer);
+        assert_eq!(placements.clear(), kitty::delete(id));
+        assert_eq!(placements.clear(), "");
+    }
+}

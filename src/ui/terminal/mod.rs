@@ -1,0 +1,20 @@
+//! The terminal: asks what it is, takes its screen over and gives it back.
+//!
+//! [`Screen`] is the whole of it for others. `probe` asks, `replies` reads the
+//! answers, `session` is everything that must be undone, also by a panic, and
+//! [`Tty`] is the only way to the terminal while standard output is captured.
+
+mod ask;
+mod cells;
+mod environment;
+mod errors;
+mod passthrough;
+mod probe;
+mod replies;
+mod screen;
+mod session;
+mod stop;
+mod tty;
+
+pub use screen::{Error, Screen};
+pub use tty::Tty;

@@ -1,0 +1,199 @@
+//! The screen a UI draws on.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex};
+
+use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate, size};
+use crossterm::{execute, queue};
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
+use ratatui::{Frame, Terminal};
+
+use super::Tty;
+use super::cells::Cells;
+use super::environment::Environment;
+use super::errors::Errors;
+use super::passthrough::Passthrough;
+use super::probe::Probe;
+use super::session::Session;
+use super::stop::stop;
+use crate::ui::graphics::{
+    Capture, Encoder, GraphicsChoice, Placements, Primed, Protocol, Settings, choose, prime,
+};
+
+/// Why there is no screen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Standard input or output is a pipe or a file.
+    #[error("standard input and output must both be a terminal")]
+    NotATerminal,
+    /// The terminal refused.
+    #[error("the terminal could not be set up")]
+    Setup(#[from] io::Error),
+}
+
+/// The terminal, taken over: raw mode, alternate screen, bracketed paste, and
+/// standard output and error out of the way.
+///
+/// Everything is given back when it is dropped, and by a panic of the thread
+/// that entered it, before the panic is reported. A panic of another thread
+/// leaves the screen alone; its message, like all else written to standard
+/// error, is printed once the screen is gone. Signals are up to the owner:
+/// leave the event loop and drop the screen.
+///
+/// While it lives, nothing written to [`io::stdout`] arrives. What is to reach
+/// the terminal goes through [`Screen::draw`] or the backend of
+/// [`Screen::terminal`].
+#[derive(Debug)]
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<Tty>>,
+    session: Arc<Session>,
+    encoder: Option<Encoder>,
+    cells: Cells,
+    size: (u16, u16),
+}
+
+impl Screen {
+    /// Takes the terminal over and finds out how it shows pictures, which
+    /// takes some milliseconds, or a second if it never answers.
+    ///
+    /// To be called on the thread that will draw, before any other thread and
+    /// any reader of standard input exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotATerminal`], or what the terminal refused; it is then as it
+    /// was before.
+    pub fn enter(choice: GraphicsChoice) -> Result<Self, Error> {
+        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            return Err(Error::NotATerminal);
+        }
+        // NO_COLOR is for themes; crossterm's idea of it breaks the colours
+        // pictures are made of, and reversed text too.
+        crossterm::style::force_color_output(true);
+        let primed = if must_ask(choice) { prime() } else { Primed::default() };
+        let mut tty = Tty::open()?;
+        let mut session = Session::begin(tty.clone())?;
+        let environment = Environment::read();
+        let probe = if must_ask(choice) {
+            Probe::asked(&environment, &mut tty)?
+        } else {
+            Probe::unasked(&environment)
+        };
+        session.placements = Arc::new(Placements::new(probe.capabilities.tmux));
+        session.passthrough = probe.passthrough;
+        session.capture = Capture::begin().ok().map(Arc::new);
+        session.errors = Mutex::new(Errors::hold()?);
+
+        let cells = Cells::new(probe.cell);
+        let settings = choose(choice, &probe.capabilities, primed).map(|protocol| Settings {
+            protocol,
+            truecolor: probe.truecolor,
+            tmux: probe.capabilities.tmux,
+            remote: environment.remote,
+        });
+        let encoder = settings.zip(session.capture.clone()).map(|(settings, capture)| {
+            Encoder::new(settings, cells.now(), capture, Arc::clone(&session.placements))
+        });
+        let session = Arc::new(session);
+        session.end_on_panic();
+        let terminal = Terminal::new(CrosstermBackend::new(tty))?;
+        Ok(Self { terminal, session, encoder, cells, size: size()? })
+    }
+
+    /// Encodes pictures for this screen; `None` if it shows none.
+    #[must_use]
+    pub fn encoder(&self) -> Option<Encoder> {
+        self.encoder.clone()
+    }
+
+    /// How pictures are shown, for people: `kitty via tmux, cell 8x17`.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let Some(encoder) = &self.encoder else { return "off".to_owned() };
+        let (protocol, cell) = (encoder.protocol(), self.cells.now());
+        let way = if self.session.passthrough.is_some() { " via tmux" } else { "" };
+        let hint = match (protocol, self.session.passthrough) {
+            (Protocol::Blocks, Some(Passthrough::Unknown)) => {
+                " (tmux's option allow-passthrough may show more)"
+            }
+            _ => "",
+        };
+        format!("{protocol}{way}, cell {}x{}{hint}", cell.width, cell.height)
+    }
+
+    /// Draws a frame, which reaches the terminal in one piece: cells that
+    /// changed, new pictures, and the end of those no longer rendered.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal is gone.
+    pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        self.notice_resize()?;
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        let (session, mut tty) = (&self.session, self.session.tty.clone());
+        self.terminal.try_draw(|frame| {
+            view(frame);
+            tty.write_all(session.placements.settle(frame.buffer_mut()).as_bytes())
+        })?;
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    /// ratatui's terminal. [`Terminal::draw`] knows nothing of pictures, and
+    /// [`Terminal::clear`] asks where the cursor is, which a reader of events
+    /// never lets it know: use [`Screen::draw`] and [`Screen::repaint`].
+    pub fn terminal(&mut self) -> &mut Terminal<CrosstermBackend<Tty>> {
+        &mut self.terminal
+    }
+
+    /// Makes the next frame send everything again, for a terminal that may
+    /// have lost it: another one attached to tmux, say.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal is gone.
+    pub fn repaint(&mut self) -> io::Result<()> {
+        self.session.placements.forget();
+        let (width, height) = self.size;
+        self.terminal.resize(Rect::new(0, 0, width, height))
+    }
+
+    /// Gives the terminal back, stops the program as Ctrl-Z does, and takes
+    /// the terminal again when it is continued. The next frame shows all.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal is gone.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        self.session.leave();
+        stop()?;
+        self.session.enter()?;
+        self.repaint()
+    }
+
+    /// A resized terminal is cleared before the next frame, and kitty then
+    /// drops the pictures on it.
+    fn notice_resize(&mut self) -> io::Result<()> {
+        let now = size()?;
+        if now != self.size {
+            self.size = now;
+            self.session.placements.forget();
+        }
+        if let Some(encoder) = &self.encoder {
+            encoder.set_cell(self.cells.now());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // Not left to the session, as the panic hook keeps that alive.
+        self.session.end();
+    }
+}
+
+/// Whether the answer depends on the terminal.
+fn must_ask(choice: GraphicsChoice) -> bool {
+    !matches!(choice, GraphicsChoice::Blocks | GraphicsChoice::Off)
+}
