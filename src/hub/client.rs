@@ -57,21 +57,11 @@ impl Client {
         patience: &Patience,
     ) -> Result<Self, Error> {
         install_crypto();
-        let build = |policy| {
-            let builder = reqwest::Client::builder()
-                .user_agent(concat!("carlens/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(patience.connect)
-                .read_timeout(patience.silence)
-                .referer(false)
-                .redirect(policy);
-            let builder = if endpoint.is_loopback() { builder.no_proxy() } else { builder };
-            builder.build().map_err(Error::Client)
-        };
         Ok(Self {
             endpoint: endpoint.clone(),
             token: token.map(bearer).transpose()?,
-            following: build(Policy::limited(MOST_REDIRECTS))?,
-            staying: build(within(endpoint.clone()))?,
+            following: build(endpoint, patience, || Policy::limited(MOST_REDIRECTS))?,
+            staying: build(endpoint, patience, || within(endpoint.clone()))?,
         })
     }
 
@@ -116,16 +106,17 @@ impl Client {
             request = request.header(RANGE, format!("bytes={start}-"));
         }
         let response = self.send(&file.what, request).await?;
-        let start = if response.status() == StatusCode::PARTIAL_CONTENT {
-            range_start(response.headers(), file.size)
+        let refuse = |why| Error::Answer { what: file.what.clone(), why };
+        let start = match response.status() {
+            StatusCode::PARTIAL_CONTENT => range_start(response.headers(), file.size)
                 .filter(|&actual| actual == start)
-                .ok_or_else(|| Error::Answer {
-                    what: file.what.clone(),
-                    why: "the server sent another part of the file than asked for",
-                })?
-        } else {
-            0
+                .ok_or_else(|| refuse("the server sent another part of the file than asked for"))?,
+            _ => 0,
         };
+        // The page of a captive portal, say, for which nothing is thrown away.
+        if length(response.headers()).is_some_and(|length| length != file.size - start) {
+            return Err(refuse("the server sent something of another size"));
+        }
         Ok(Body { start, response, what: file.what.clone() })
     }
 
@@ -172,6 +163,28 @@ const MOST_REDIRECTS: usize = 10;
 /// Hundreds of times that of a large repository.
 const LONGEST_LISTING: usize = 16 << 20;
 
+fn build(
+    endpoint: &Endpoint,
+    patience: &Patience,
+    policy: impl Fn() -> Policy,
+) -> Result<reqwest::Client, Error> {
+    let builder = || {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("carlens/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(patience.connect)
+            .read_timeout(patience.silence)
+            .referer(false)
+            .redirect(policy());
+        if endpoint.is_loopback() { builder.no_proxy() } else { builder }
+    };
+    // A system without certificates can still ask a plain mirror.
+    let without_certificates = |error| {
+        let builder = (!endpoint.is_encrypted()).then(|| builder().tls_certs_only([]));
+        builder.map_or(Err(error), reqwest::ClientBuilder::build)
+    };
+    builder().build().or_else(without_certificates).map_err(Error::Client)
+}
+
 fn within(endpoint: Endpoint) -> Policy {
     Policy::custom(move |attempt| {
         if !endpoint.is_origin_of(attempt.url()) {
@@ -213,8 +226,12 @@ fn checksum_in(headers: &HeaderMap) -> Option<Checksum> {
 /// The length of a redirect is that of its own body.
 fn size_in(response: &Response) -> Option<u64> {
     let linked = text(response.headers(), "x-linked-size").and_then(|size| size.parse().ok());
-    let own = || text(response.headers(), CONTENT_LENGTH.as_str())?.parse().ok();
-    linked.or_else(|| if response.status().is_redirection() { None } else { own() })
+    let own = || length(response.headers()).filter(|_| !response.status().is_redirection());
+    linked.or_else(own)
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    text(headers, CONTENT_LENGTH.as_str())?.parse().ok()
 }
 
 /// The first byte of a part of a file of `size` bytes.

@@ -14,16 +14,16 @@ struct Part {
 /// Holds both the configuration of an `OpenCLIP` model and its preprocessing.
 pub(super) const OPEN_CLIP: &str = "open_clip_config.json";
 
+/// The part that may turn out to be missing once the files are here.
+pub(super) const PREPROCESSING: &str = "preprocessing (preprocessor_config.json)";
+
 const PARTS: [Part; 4] = [
     Part { noun: "configuration (config.json)", alternatives: &[&["config.json"], &[OPEN_CLIP]] },
     Part {
         noun: "tokenizer (tokenizer.json)",
         alternatives: &[&["tokenizer.json"], &["vocab.json", "merges.txt"]],
     },
-    Part {
-        noun: "preprocessing (preprocessor_config.json)",
-        alternatives: &[&["preprocessor_config.json"], &[OPEN_CLIP]],
-    },
+    Part { noun: PREPROCESSING, alternatives: &[&["preprocessor_config.json"], &[OPEN_CLIP]] },
     // Last, as it is the one that takes long: what else may be wrong shows first.
     Part {
         noun: "weights in safetensors format (model.safetensors)",

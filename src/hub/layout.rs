@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::checksum::Checksum;
-use super::files::{self, OPEN_CLIP};
+use super::files::{self, OPEN_CLIP, PREPROCESSING};
 use super::repository::{Commit, Repository};
 
 /// A file of a snapshot: its name in the repository, and its blob.
@@ -126,13 +126,13 @@ impl Layout {
 /// The part that `folder` lacks to be a checkpoint. A link whose blob is gone
 /// counts as absent.
 pub(super) fn missing(folder: &Path) -> Option<&'static str> {
-    files::choose(|name| folder.join(name).is_file() && serves(folder, name)).err()
-}
-
-/// `open_clip_config.json` of older repositories describes the model alone.
-fn serves(folder: &Path, name: &str) -> bool {
-    let has_its_own = || folder.join("preprocessor_config.json").is_file();
-    name != OPEN_CLIP || has_its_own() || describes_preprocessing(&folder.join(name))
+    match files::choose(|name| folder.join(name).is_file()) {
+        Err(missing) => Some(missing),
+        // Older files of OpenCLIP describe the model alone.
+        Ok(_) if folder.join("preprocessor_config.json").is_file() => None,
+        Ok(_) if describes_preprocessing(&folder.join(OPEN_CLIP)) => None,
+        Ok(_) => Some(PREPROCESSING),
+    }
 }
 
 fn describes_preprocessing(path: &Path) -> bool {

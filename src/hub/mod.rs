@@ -191,3 +191,16 @@ fn token_in(path: &Path) -> Option<Secret> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pull_can_be_spawned() {
+        fn is_send<T: Send>(_: T) {}
+        let hub = Hub::new("https://huggingface.co", "cache").unwrap();
+        let cancel = CancellationToken::new();
+        is_send(hub.pull_preset(&Preset::all()[0], |_| {}, &cancel));
+    }
+}

@@ -49,7 +49,8 @@ impl Attempts {
             return Err(error);
         }
         tracing::warn!(%error, attempt = self.failed, "asking again");
-        tokio::time::sleep(self.patience.pause * 2_u32.saturating_pow(self.failed - 1)).await;
+        let longer = 2_u32.saturating_pow(self.failed - 1);
+        tokio::time::sleep(self.patience.pause.saturating_mul(longer)).await;
         Ok(())
     }
 

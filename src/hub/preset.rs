@@ -32,6 +32,12 @@ impl Preset {
         PRESETS.iter().find(|preset| preset.name == name)
     }
 
+    /// The one to offer.
+    #[must_use]
+    pub fn recommended() -> &'static Self {
+        &PRESETS[1]
+    }
+
     /// Every place the model may come from, the preferred one first; a copy of
     /// any that is already on this machine serves.
     pub fn sources(&self) -> impl Iterator<Item = &Repository> {

@@ -39,7 +39,7 @@ impl<'a> Pull<'a> {
         let listing = self.listing().await?;
         let files = self.files(&listing).await?;
         self.make_room(&files).await?;
-        let mut tally = Tally::new(report, files.iter().map(|file| file.size).sum());
+        let mut tally = Tally::new(report, sum(files.iter().map(|file| file.size)));
         for file in &files {
             tally.begin(&file.path);
             self.fetch(file, &mut tally).await?;
@@ -79,7 +79,7 @@ impl<'a> Pull<'a> {
     /// Makes the folders, and sees that the disk can take what is to come.
     async fn make_room(&self, files: &[RemoteFile]) -> Result<(), Error> {
         let folder = self.layout.blobs();
-        let needed = files.iter().map(|file| self.remaining(file)).sum();
+        let needed = sum(files.iter().map(|file| self.remaining(file)));
         let layout = self.layout.clone();
         let made = off_thread(move || layout.create().map(|()| free_space(&layout.blobs())));
         match made.await.map_err(|error| Error::from_disk("make", &folder, error))? {
@@ -211,6 +211,11 @@ impl<'a> Pull<'a> {
             }
         }
     }
+}
+
+/// A server may announce any size.
+fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
 }
 
 /// How many bytes this program may still write below `folder`, if the system

@@ -41,8 +41,11 @@ pub enum Fault {
     DropAfter(usize),
     /// Nothing more is sent after so many bytes, until [`HubStub::release`].
     HoldAfter(usize),
-    /// Other content than announced, whole and with its own length.
+    /// Other content than announced, whatever range was asked for, without a
+    /// length.
     Instead(Vec<u8>),
+    /// Another page altogether, as before a login to a network.
+    Portal(Vec<u8>),
     /// The whole file, whatever range was asked for.
     IgnoreRange,
     /// Just this status.
@@ -51,6 +54,10 @@ pub enum Fault {
     Circle,
     /// An answer without size and hash.
     Bare,
+    /// A redirect to the same address, once, without naming the server.
+    Moved,
+    /// No answer at all.
+    HangUp,
 }
 
 /// Which of the two servers was asked.
@@ -201,6 +208,7 @@ impl State {
         match fault {
             Some(Fault::Status(code)) => status(stream, code, &[]).await,
             Some(Fault::Bare) => status(stream, 302, &[("location", self.place(&name))]).await,
+            Some(Fault::Moved) => status(stream, 307, &[("location", request.path.clone())]).await,
             _ if large => {
                 let hash = ("x-linked-etag", format!("\"{}\"", etag(&content)));
                 let size = ("x-linked-size", content.len().to_string());
@@ -222,6 +230,7 @@ impl State {
         };
         match self.next_fault(&format!("{} {name}", request.method)) {
             Some(Fault::Status(code)) => status(stream, code, &[]).await,
+            Some(Fault::HangUp) => stream.shutdown().await,
             Some(Fault::Circle) => {
                 let key = format!("{} {name}", request.method);
                 self.faults.lock().unwrap().entry(key).or_default().push_back(Fault::Circle);
@@ -292,13 +301,18 @@ impl State {
     ) -> io::Result<()> {
         let whole = content.len();
         let start = match &fault {
-            Some(Fault::IgnoreRange | Fault::Instead(_)) => None,
+            Some(Fault::IgnoreRange | Fault::Instead(_) | Fault::Portal(_)) => None,
             _ => request.range.as_ref().map(|range| first_byte(range)),
         };
-        let content = if let Some(Fault::Instead(other)) = &fault { other } else { &content };
+        let content = match &fault {
+            Some(Fault::Instead(other) | Fault::Portal(other)) => other,
+            _ => &content,
+        };
         let body = &content[start.unwrap_or_default()..];
         let mut headers = headers.to_vec();
-        headers.push(("content-length", body.len().to_string()));
+        if !matches!(fault, Some(Fault::Instead(_))) {
+            headers.push(("content-length", body.len().to_string()));
+        }
         if let Some(start) = start {
             headers.push(("content-range", format!("bytes {start}-{}/{whole}", whole - 1)));
         }
