@@ -3,4 +3,5 @@
 pub mod clip;
 pub mod domain;
 pub mod hub;
+pub mod picture;
 pub mod ui;

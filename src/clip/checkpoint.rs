@@ -60,6 +60,12 @@ impl Checkpoint {
         .checked()
     }
 
+    /// Length of the bundled model's weights.
+    #[must_use]
+    pub fn bundled_bytes() -> u64 {
+        bundled::WEIGHTS.len() as u64
+    }
+
     /// Opens the checkpoint in `folder`; `name` is how people will know it.
     ///
     /// # Errors

@@ -84,3 +84,12 @@ pub struct Hit {
     /// The picture's size, where the collection records it.
     pub pixels: Option<PixelSize>,
 }
+
+/// A picture file that could not be embedded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileProblem {
+    /// Its path relative to the loaded folder.
+    pub path: PathBuf,
+    /// Why, as the end of a sentence that begins with the path.
+    pub reason: String,
+}

@@ -6,6 +6,6 @@ mod model;
 mod printable;
 
 pub use embedding::{Embedding, Similarity};
-pub use image::{FileStamp, Hit, ImageId, PixelSize, Record};
+pub use image::{FileProblem, FileStamp, Hit, ImageId, PixelSize, Record};
 pub use model::{CollectionSpec, Fingerprint, ModelId};
 pub use printable::Printable;

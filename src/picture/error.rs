@@ -1,0 +1,73 @@
+//! Why a file could not be shown or embedded, as an entry in a list.
+
+use std::io;
+
+use image::ImageError;
+use image::error::{LimitErrorKind, UnsupportedErrorKind};
+
+use crate::domain::Printable;
+
+/// What is wrong with one picture file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system would not give its content.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// A folder, FIFO, socket or device.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// A file without content.
+    #[error("is empty")]
+    Empty,
+    /// Not a picture at all.
+    #[error("is not a picture")]
+    NotAPicture,
+    /// A picture of a kind that is not decoded.
+    #[error("is a {0} picture, which is not supported")]
+    Unsupported(&'static str),
+    /// More bytes than are read.
+    #[error("is too long to be a picture ({} MiB)", bytes >> 20)]
+    FileTooLong {
+        /// Length of the file.
+        bytes: u64,
+    },
+    /// More pixels than are decoded.
+    #[error("is too large ({width} x {height} pixels)")]
+    TooLarge {
+        /// Pixels from left to right.
+        width: u32,
+        /// Pixels from top to bottom.
+        height: u32,
+    },
+    /// More memory than is given to one picture.
+    #[error("needs more memory than one picture may take")]
+    TooMuchMemory,
+    /// Truncated or damaged.
+    #[error("is damaged: {0}")]
+    Damaged(String),
+}
+
+impl Error {
+    pub(super) fn from_image(error: ImageError) -> Self {
+        match error {
+            ImageError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Damaged("it ends too early".into())
+            }
+            ImageError::IoError(e) => Self::Unreadable(e),
+            ImageError::Limits(limit) => match limit.kind() {
+                LimitErrorKind::DimensionError => Self::Damaged("its size makes no sense".into()),
+                _ => Self::TooMuchMemory,
+            },
+            ImageError::Unsupported(unsupported) => match unsupported.kind() {
+                UnsupportedErrorKind::Format(_) => Self::NotAPicture,
+                _ => Self::Damaged(one_line(&unsupported)),
+            },
+            other => Self::Damaged(one_line(&other)),
+        }
+    }
+}
+
+/// A decoder's message may quote the file.
+fn one_line(error: &dyn std::error::Error) -> String {
+    Printable::new(&error.to_string()).to_string()
+}
