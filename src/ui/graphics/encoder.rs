@@ -144,11 +144,10 @@ impl Encoder {
         let image = self.shrink(image, fit.pixels);
         let printed = self.print(&image, fit.cells, |config| config.use_kitty = true)?;
         let id = ImageNumber::nth(self.0.encoded.fetch_add(1, Ordering::Relaxed));
-        let mut sequences = kitty::transmission(&printed, id, anchor)?;
-        if self.0.settings.tmux {
-            sequences.iter_mut().for_each(|sequence| *sequence = tmux::wrap(sequence));
-        }
-        let image = KittyImage { id, anchor, transmission: sequences.concat() };
+        let sequences = kitty::transmission(&printed, id, anchor)?;
+        let envelope = if self.0.settings.tmux { tmux::wrap } else { str::to_owned };
+        let transmission = sequences.iter().map(|sequence| envelope(sequence)).collect();
+        let image = KittyImage { id, anchor, transmission };
         Ok(Picture::from_kitty(image, fit.cells, Arc::clone(&self.0.placements)))
     }
 

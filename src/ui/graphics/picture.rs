@@ -19,7 +19,8 @@ use super::{Error, blocks};
 /// Render it in every frame that shows it; the terminal receives it once.
 /// Dropped, or not rendered, it vanishes with the next frame. A picture that
 /// something is drawn over is left out of the frame, unless it consists of
-/// text cells.
+/// text cells; and so is one of sixels or inline images whose only place is on
+/// the last row of the screen, as xterm would scroll.
 #[derive(Debug)]
 pub struct Picture {
     size: Size,
@@ -79,12 +80,21 @@ impl Picture {
             height,
         })
     }
+
+    /// Where on a screen it may be drawn.
+    fn allowed_on(&self, screen: Rect) -> Rect {
+        match self.body {
+            Body::Escape { .. } => Rect { height: screen.height.saturating_sub(1), ..screen },
+            Body::Cells(_) | Body::Kitty { .. } => screen,
+        }
+    }
 }
 
 /// Draws the picture in the middle of the area, or nothing if it does not fit.
 impl Widget for &Picture {
     fn render(self, area: Rect, buffer: &mut Buffer) {
-        let Some(area) = self.placed_in(area.intersection(buffer.area)) else { return };
+        let allowed = area.intersection(self.allowed_on(buffer.area));
+        let Some(area) = self.placed_in(allowed) else { return };
         match &self.body {
             Body::Cells(rows) => render_cells(rows, area, buffer),
             Body::Escape { sequence, placements } => {
@@ -205,6 +215,16 @@ mod tests {
             "\x1b7\x1b[m\x1b[2;3H\x1b[3X\x1b[3;3H\x1b[3X\x1b[2;3H<sixel>\x1b8\x1b[2;4H"
         );
         assert_eq!(buffer[(4, 2)].diff_option, CellDiffOption::Skip);
+    }
+
+    #[test]
+    fn a_sixel_stays_off_the_last_row() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 3, 3));
+        sixel().render(Rect::new(0, 1, 3, 2), &mut buffer);
+        assert_eq!(buffer, Buffer::empty(buffer.area));
+        sixel().render(buffer.area, &mut buffer);
+        assert_eq!(buffer[(0, 2)].diff_option, CellDiffOption::None);
+        assert_eq!(buffer[(0, 1)].diff_option, CellDiffOption::Skip);
     }
 
     #[test]

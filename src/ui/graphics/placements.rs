@@ -111,11 +111,12 @@ impl Placements {
         commands
     }
 
-    /// The terminal has been cleared, or is another one: it holds nothing for
-    /// certain.
+    /// The terminal has been cleared, or is another one: what it holds is
+    /// uncertain, and cleared up before anything new.
     pub fn forget(&self) {
         let mut state = self.lock();
-        state.transmitted.clear();
+        let uncertain = mem::take(&mut state.transmitted);
+        state.abandoned.extend(uncertain);
         state.floating.clear();
     }
 
@@ -127,8 +128,7 @@ impl Placements {
             Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(std::sync::TryLockError::WouldBlock) => return String::new(),
         };
-        let State { transmitted, abandoned, floating, .. } = mem::take(&mut *state);
-        drop(floating);
+        let State { transmitted, abandoned, .. } = mem::take(&mut *state);
         transmitted.into_iter().chain(abandoned).map(|id| self.command(kitty::delete(id))).collect()
     }
 
@@ -241,12 +241,12 @@ mod tests {
     #[test]
     fn a_cleared_terminal_gets_the_picture_again() {
         let (placements, mut buffer) = screen();
-        let (picture, _) = picture(&placements, Anchor::Placeholders);
+        let (picture, id) = picture(&placements, Anchor::Placeholders);
         picture.render(AREA, &mut buffer);
         placements.settle(&mut buffer);
         placements.forget();
         picture.render(AREA, &mut buffer);
-        assert_eq!(placements.settle(&mut buffer), "<transmit>");
+        assert_eq!(placements.settle(&mut buffer), kitty::delete(id) + "<transmit>");
     }
 
     #[test]

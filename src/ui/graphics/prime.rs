@@ -12,7 +12,6 @@ use super::Protocol;
 
 /// Which protocols viuer is ready to print without asking anybody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "three independent answers of viuer's")]
 pub struct Primed {
     kitty: bool,
     iterm: bool,

@@ -54,6 +54,7 @@ impl fmt::Display for Protocol {
 
 /// What is known about the terminal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "answers to independent questions")]
 pub struct Capabilities {
     /// The name and version of the terminal that shows the pixels (its
     /// XTVERSION), empty if it keeps that to itself.

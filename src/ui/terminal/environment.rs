@@ -7,6 +7,7 @@ use std::env;
 
 /// The hints.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "hints of independent variables")]
 pub struct Environment {
     /// Started from within tmux on this machine.
     pub tmux: bool,

@@ -19,12 +19,15 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// pass-through stays silent on it.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// Name, cell size, the fate of a 24-bit colour, device attributes. Goes to
-/// whatever is next to us, be it tmux.
-const NEAR: &str = "\x1b[>q\x1b[16t\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m\x1b[c";
+/// Name, cell size, device attributes. Goes to whatever is next to us, be it
+/// tmux.
+const NEAR: &str = "\x1b[>q\x1b[16t\x1b[c";
 /// The name again and a kitty graphics command, for whatever shows the pixels.
 /// Sent as it is, tmux would take the command for a window title.
 const FAR: [&str; 3] = ["\x1b[>q", "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\", "\x1b[c"];
+/// Sets a 24-bit colour and asks what has become of it. tmux would take the
+/// question for a sixel picture.
+const COLOUR: &str = "\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m";
 
 /// What was found out.
 #[derive(Debug, Default)]
@@ -47,7 +50,8 @@ impl Probe {
             tmux: environment.tmux,
             ..Capabilities::default()
         };
-        Self { capabilities, truecolor: environment.truecolor, ..Self::default() }
+        let truecolor = environment.truecolor || environment.tmux;
+        Self { capabilities, truecolor, ..Self::default() }
     }
 
     /// Asks the terminal, which is in raw mode. Takes a second at most if it
@@ -60,19 +64,25 @@ impl Probe {
         // Silent now, silent then; and GNU screen passes nothing through.
         if near.attributes.is_some() && !environment.screen {
             let far = probe.ask_far(environment, tty, deadline)?;
-            probe.capabilities.kitty = far.kitty;
-            probe.capabilities.version = far.version.unwrap_or_default();
+            probe.note_far(far);
         }
         Ok(probe)
     }
 
     fn note_near(&mut self, near: &Replies) {
         self.cell = near.cell;
-        self.truecolor |= near.truecolor;
         self.capabilities.sixel = near.has_sixel();
         // Also a tmux on the near side of ssh, where $TMUX is not set.
         let name = near.version.as_deref().unwrap_or_default();
         self.capabilities.tmux |= name.starts_with("tmux ");
+        // tmux itself turns colours into those its terminal has.
+        self.truecolor |= self.capabilities.tmux;
+    }
+
+    fn note_far(&mut self, far: Replies) {
+        self.truecolor |= far.truecolor;
+        self.capabilities.kitty = far.kitty;
+        self.capabilities.version = far.version.unwrap_or_default();
     }
 
     /// Asks the terminal that shows the pixels, through tmux if that is
@@ -85,12 +95,14 @@ impl Probe {
     ) -> io::Result<Replies> {
         let soonest = Instant::now() + GRACE;
         if !self.capabilities.tmux {
-            return ask(tty, &FAR.concat(), deadline.max(soonest));
+            let question = COLOUR.to_owned() + &FAR.concat();
+            return ask(tty, &question, deadline.max(soonest));
         }
         let passthrough = Passthrough::allow(environment.tmux);
+        // A tmux that passes nothing through is silent, and not worth the wait.
+        let patient = passthrough != Passthrough::Unknown;
+        let until = if patient { deadline.max(soonest) } else { soonest };
         self.passthrough = Some(passthrough);
-        let certain = passthrough != Passthrough::Unknown;
-        let until = if certain { deadline.max(soonest) } else { soonest };
         ask(tty, &FAR.map(wrap).concat(), until)
     }
 }

@@ -2,10 +2,12 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate, size};
 use crossterm::{execute, queue};
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend as _, CrosstermBackend};
 use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 
@@ -97,7 +99,10 @@ impl Screen {
         });
         let session = Arc::new(session);
         session.end_on_panic();
-        let terminal = Terminal::new(CrosstermBackend::new(tty))?;
+        let mut backend = CrosstermBackend::new(tty);
+        // Some terminals print the questions they do not understand.
+        backend.clear()?;
+        let terminal = Terminal::new(backend)?;
         Ok(Self { terminal, session, encoder, cells, size: size()? })
     }
 
@@ -113,7 +118,7 @@ impl Screen {
         let Some(encoder) = &self.encoder else { return "off".to_owned() };
         let (protocol, cell) = (encoder.protocol(), self.cells.now());
         let way = if self.session.passthrough.is_some() { " via tmux" } else { "" };
-        let hint = match (protocol, self.session.passthrough) {
+        let hint = match (protocol, &self.session.passthrough) {
             (Protocol::Blocks, Some(Passthrough::Unknown)) => {
                 " (tmux's option allow-passthrough may show more)"
             }
@@ -168,6 +173,11 @@ impl Screen {
         self.session.leave();
         stop()?;
         self.session.enter()?;
+        if self.session.passthrough.as_ref().is_some_and(Passthrough::drops_while_redrawing) {
+            // Long enough for tmux to redraw the pane, and there is nothing
+            // to wait for.
+            thread::sleep(Duration::from_millis(100));
+        }
         self.repaint()
     }
 

@@ -78,7 +78,7 @@ impl Session {
         if let Some(capture) = &self.capture {
             capture.end();
         }
-        if let Some(passthrough) = self.passthrough {
+        if let Some(passthrough) = &self.passthrough {
             passthrough.restore();
         }
         let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -13,6 +13,7 @@ use super::program;
 
 const ROWS: NonZeroU16 = NonZeroU16::new(24).unwrap();
 const COLUMNS: NonZeroU16 = NonZeroU16::new(62).unwrap();
+const LONGEST_QUESTION: usize = 32;
 /// Turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -191,6 +192,8 @@ fn follow(
         while let Some(answer) = next_answer(&table, &mut unanswered) {
             type_answer(keyboard, answer.as_bytes(), answers.pause);
         }
+        // Of what is no question, only the beginning of one is still wanted.
+        unanswered.drain(..unanswered.len().saturating_sub(LONGEST_QUESTION));
         let mut seen = shared.0.lock().unwrap();
         seen.screen.process(bytes);
         seen.output.extend_from_slice(bytes);

@@ -28,7 +28,7 @@ fn middle(screen: &vt100::Screen) -> vt100::Color {
 fn without_graphics_the_picture_is_made_of_half_blocks() {
     let mut terminal = FakeTerminal::start(&Answers::PLAIN);
     terminal.wait_for_screen("a red cell", |screen| middle(screen) == red());
-    assert!(terminal.screen_text().contains("half-blocks, cell 8x16"));
+    terminal.wait_for_text("half-blocks, cell 8x16");
     terminal.quit();
 }
 
@@ -93,6 +93,17 @@ fn answers_in_pieces_are_understood() {
     let mut terminal = FakeTerminal::start(&answers);
     terminal.wait_for_text("kitty, cell 8x16");
     terminal.quit();
+}
+
+#[test]
+fn tmux_sees_no_question_it_would_misread() {
+    let mut terminal = FakeTerminal::start(&Answers { version: "tmux 3.5a", ..Answers::PLAIN });
+    terminal.wait_for_text("half-blocks via tmux, cell 8x16");
+    let output = terminal.quit();
+    assert!(output.contains("\x1bPtmux;\x1b\x1b_Gi=31,"));
+    // Unwrapped, the one would become a window title and the other a picture.
+    assert!(!output.contains("AAAA\x1b\\"));
+    assert!(!output.contains("\x1bP$q"));
 }
 
 #[test]
