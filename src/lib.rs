@@ -1,7 +1,57 @@
 //! carlens finds the car by words or by picture, in a terminal.
+//!
+//! A folder of pictures becomes a *collection* of CLIP embeddings; a query in
+//! words or a picture is embedded by the same model, and the pictures whose
+//! embeddings point the same way are shown.
+//!
+//! ```text
+//!            main ── cli, config
+//!           /    \
+//!         ui    headless        two front ends of the same backend
+//!           \    /
+//!          backend              requests in, events out
+//!       /    |    |    \
+//!    clip store hub picture     each knows none of the others
+//!       \    |    |    /
+//!          domain               plain values
+//! ```
+//!
+//! # Code map
+//! - [`domain`]: embeddings, similarities, ids and records. No I/O.
+//! - [`clip`]: checkpoints, tokenizer, preprocessor, both towers.
+//! - [`picture`]: files to pixels, within limits, upright.
+//! - [`store`]: the collection, on disk and searched exactly.
+//! - [`hub`]: models of the Hugging Face hub: found, downloaded, verified.
+//! - [`backend`]: owns them all; loads, searches, answers.
+//! - [`headless`]: the commands.
+//! - [`ui`]: the terminal application.
+//! - [`cli`] and [`config`]: what was typed, and what it means.
+//!
+//! # Invariants
+//! - Only `clip` uses candle, only `ui` ratatui, crossterm and viuer, only
+//!   `hub` the HTTP client. `ui` and `headless` never touch `clip` or a store.
+//! - Every slow thing is a [`backend::Request`] with an id and exactly one
+//!   final [`backend::Event`]; whoever receives it first checks that it is
+//!   still wanted.
+//! - Similarity is the plain cosine, everywhere.
+//! - Embeddings of two models never meet: a space of a collection belongs to
+//!   one checkpoint's fingerprint.
+//! - Nothing but `headless` and `main` prints. There is no global state.
+//!
+//! # Where do I add …
+//! - a key: `ui/keymap.rs`, a [`ui::Message`] and its arm in `ui/update.rs`;
+//! - a request: `backend/message.rs`, and its arm in `backend/actor.rs`;
+//! - a store: implement [`store::VectorStore`] and tell it the contract test;
+//! - a setting: `config/default.toml` and `config.rs`.
 
+pub mod backend;
+pub mod cli;
 pub mod clip;
+pub mod config;
 pub mod domain;
+pub mod headless;
 pub mod hub;
 pub mod picture;
+mod progress;
+pub mod store;
 pub mod ui;

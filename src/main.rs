@@ -1,1 +1,151 @@
-fn main() {}
+//! The program: parse → settings → log → one front end → exit code.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use carlens::backend::{self, Backend, Query};
+use carlens::cli::{Cli, Command};
+use carlens::config::Config;
+use carlens::headless::{self, Format, Outcome, Output};
+use carlens::hub::Hub;
+use carlens::ui::{self, OfferNote, State, terminal::Screen};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(outcome) => outcome.into(),
+        Err(error) if is_closed_pipe(error.as_ref()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If even this cannot be printed, the exit code has to do.
+            let _ = writeln!(io::stderr(), "error: {}", chain(error.as_ref()));
+            Outcome::Failed.into()
+        }
+    }
+}
+
+type Error = Box<dyn std::error::Error>;
+
+fn run(cli: Cli) -> Result<Outcome, Error> {
+    let file = cli.settings.config.clone();
+    let config = Config::resolve(cli.settings(), file.as_deref(), |name| std::env::var_os(name))?;
+    let hub = Hub::from_environment(|name| std::env::var_os(name))?;
+    log_to_file(&config);
+    match cli.command {
+        Some(command) => run_command(command, config, hub),
+        None => run_ui(config, hub),
+    }
+}
+
+fn run_command(command: Command, config: Config, hub: Hub) -> Result<Outcome, Error> {
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr());
+    let live = err.is_terminal();
+    let mut output = Output { out: &mut out, err: &mut err, live };
+    let Config { limit, images, .. } = config;
+    let settings = backend::Settings { model: config.model, hub, collection: config.collection };
+    run_async(async {
+        let mut backend = Backend::spawn(settings);
+        let ended = match command {
+            Command::Load(args) => {
+                headless::load(&mut backend, args.folder, images, args.output.json, &mut output)
+                    .await
+            }
+            Command::Search(args) => {
+                let format = match (args.output.json, args.print0) {
+                    (true, _) => Format::Json,
+                    (false, true) => Format::Print0,
+                    (false, false) => Format::Lines,
+                };
+                let query =
+                    args.image.map_or_else(|| Query::Text(args.words.join(" ")), Query::Picture);
+                headless::search(&mut backend, query, limit, format, &mut output).await
+            }
+            Command::Status(args) => headless::status(&mut backend, args.json, &mut output).await,
+            Command::Model(command) => headless::model(&mut backend, command, &mut output).await,
+        };
+        backend.shutdown().await;
+        output.out.flush()?;
+        ended
+    })
+    .map_err(Error::from)
+}
+
+fn run_ui(config: Config, hub: Hub) -> Result<Outcome, Error> {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Err("the terminal application needs a terminal. Without one, use the commands \
+                    `carlens load DIR`, `carlens search WORDS`, `carlens search --image FILE` and \
+                    `carlens status`; `carlens --help` explains them"
+            .into());
+    }
+    // Before any other thread: it changes the environment for a moment.
+    let mut screen = Screen::enter(config.graphics)?;
+    let note = OfferNote(config.state_folder.join("download-offered"));
+    let mut state = State::new(screen.description(), config.limit, config.images, note.exists());
+    let settings = backend::Settings { model: config.model, hub, collection: config.collection };
+    run_async(async {
+        let mut backend = Backend::spawn(settings);
+        let input = crossterm::event::EventStream::new();
+        let ended = tokio::select! {
+            ended = ui::run(&mut screen, input, &mut backend, &mut state, &note) => ended,
+            () = asked_to_end() => Ok(()),
+        };
+        drop(screen);
+        backend.shutdown().await;
+        ended
+    })?;
+    Ok(Outcome::Found)
+}
+
+/// A polite request to end from outside, or a terminal that has gone.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut terminate), Ok(mut hangup)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+        {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
+/// Runs one front end to its end. The backend has put everything safe by
+/// then, so a thread that is still reading some file keeps nobody waiting.
+fn run_async<T>(front_end: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build()?;
+    let ended = runtime.block_on(front_end);
+    runtime.shutdown_background();
+    ended
+}
+
+/// Warnings and worse go to a file, as the screen belongs to the application.
+/// `CARLENS_LOG` says how much, as in `CARLENS_LOG=debug`.
+fn log_to_file(config: &Config) {
+    let path = config.state_folder.join("carlens.log");
+    let file = fs::create_dir_all(&config.state_folder)
+        .and_then(|()| fs::OpenOptions::new().create(true).append(true).open(path));
+    // Without a place for a log there is none.
+    let Ok(file) = file else { return };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CARLENS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("carlens=warn"));
+    let log = tracing_subscriber::fmt().with_writer(file).with_ansi(false).with_env_filter(filter);
+    log.init();
+}
+
+fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// An error and its causes on one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |e| e.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

@@ -5,10 +5,16 @@
 //! model has a *space* of its own, and a search never leaves the space of the
 //! model that embedded its query.
 
+pub mod embedded;
+mod error;
+mod scan;
+
 use std::collections::HashMap;
 
 use async_trait::async_trait;
 
+pub use self::embedded::Embedded;
+pub use self::error::Error;
 use crate::domain::{Embedding, FileStamp, Hit, ImageId, Record};
 
 /// A space of a collection: embeddings of one model, searched by cosine.
@@ -36,4 +42,8 @@ pub trait VectorStore: Send + Sync {
 
     /// How many pictures there are.
     async fn count(&self) -> Result<u64, Error>;
+
+    /// Does what makes the next opening and search quick, worth its time after
+    /// a load. Never needed for an answer to be right, so it cannot fail.
+    async fn optimize(&self) {}
 }

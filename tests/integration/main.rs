@@ -5,3 +5,5 @@ mod clip;
 mod hub;
 #[cfg(unix)]
 mod pty;
+mod store_contract;
+mod store_samples;

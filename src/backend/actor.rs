@@ -1,0 +1,252 @@
+//! Takes requests one by one, runs each as a cancellable task, reports events.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::{self, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::load::{Ending, Load};
+use super::message::{Event, Failure, PullProgress, Request, RequestId, Status};
+use super::session::{self, Session};
+use super::{ModelChoice, Settings, choice, search, thumbnail};
+use crate::domain::Printable;
+use crate::hub::{self, Hub, Preset};
+
+/// Owns the tasks; the work is theirs.
+pub(super) struct Actor {
+    work: Work,
+    tasks: JoinSet<()>,
+    running: HashMap<task::Id, Running>,
+    newest_search: Option<RequestId>,
+    newest_thumbnail: Option<RequestId>,
+}
+
+struct Running {
+    request: RequestId,
+    token: CancellationToken,
+}
+
+/// What a task needs, cheap to clone.
+#[derive(Clone)]
+struct Work {
+    choice: ModelChoice,
+    hub: Arc<Hub>,
+    collection: PathBuf,
+    session: Arc<Mutex<Option<Arc<Session>>>>,
+    /// Held by the load under way: a second one waits for its end.
+    loading: Arc<Mutex<()>>,
+    events: mpsc::Sender<Event>,
+}
+
+impl Actor {
+    pub(super) fn new(settings: Settings, events: mpsc::Sender<Event>) -> Self {
+        let Settings { model, hub, collection } = settings;
+        Self {
+            work: Work {
+                choice: model,
+                hub: Arc::new(hub),
+                collection,
+                session: Arc::default(),
+                loading: Arc::default(),
+                events,
+            },
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            newest_search: None,
+            newest_thumbnail: None,
+        }
+    }
+
+    /// Awaits only requests and the ends of tasks, so it always listens.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
+        loop {
+            tokio::select! {
+                request = inbox.recv() => match request {
+                    Some(request) => self.start(request),
+                    None => break,
+                },
+                Some(ended) = self.tasks.join_next_with_id() => self.clear_up(ended),
+            }
+        }
+        self.running.values().for_each(|running| running.token.cancel());
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    fn start(&mut self, request: Request) {
+        let work = self.work.clone();
+        match request {
+            Request::Cancel(id) => self.cancel(id),
+            Request::Status { id } => {
+                self.spawn(id, |token| work.answer(id, token, move |work| work.status(id)));
+            }
+            Request::Load { id, folder } => self.spawn(id, |token| work.load(id, folder, token)),
+            Request::Search { id, query, limit } => {
+                let superseded = self.newest_search.replace(id);
+                superseded.into_iter().for_each(|id| self.cancel(id));
+                self.spawn(id, |token| {
+                    work.answer(id, token, async move |work: Work| {
+                        let answer = search::search(work.session().await?, query, limit).await?;
+                        Ok(Event::SearchFinished(id, answer))
+                    })
+                });
+            }
+            Request::Thumbnail { id, path, bounds } => {
+                let superseded = self.newest_thumbnail.replace(id);
+                superseded.into_iter().for_each(|id| self.cancel(id));
+                self.spawn(id, |token| {
+                    work.answer(id, token, async move |_| {
+                        Ok(Event::ThumbnailReady(id, thumbnail::thumbnail(path, bounds).await?))
+                    })
+                });
+            }
+            Request::Models { id } => self.spawn(id, |token| {
+                work.answer(id, token, async move |work: Work| {
+                    let in_use = work.session().await?.spec.model.name.clone();
+                    Ok(Event::ModelsListed(id, choice::models(&work.hub, &in_use)))
+                })
+            }),
+            Request::Pull { id, preset } => self.spawn(id, |token| work.pull(id, preset, token)),
+        }
+    }
+
+    fn spawn<F>(&mut self, request: RequestId, job: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let token = CancellationToken::new();
+        let handle = self.tasks.spawn(job(token.clone()));
+        self.running.insert(handle.id(), Running { request, token });
+    }
+
+    fn cancel(&self, id: RequestId) {
+        let of_request = |running: &&Running| running.request == id;
+        self.running.values().filter(of_request).for_each(|running| running.token.cancel());
+    }
+
+    /// A task that panicked still owes its request a final event.
+    fn clear_up(&mut self, ended: Result<(task::Id, ()), task::JoinError>) {
+        let id = ended.as_ref().map_or_else(task::JoinError::id, |(id, ())| *id);
+        let Some(Running { request, .. }) = self.running.remove(&id) else { return };
+        if let Err(panic) = ended {
+            let failure = Failure::new("answering the request", &panic);
+            let events = self.work.events.clone();
+            // As a task, since a full channel must not keep the actor from listening.
+            self.tasks.spawn(async move {
+                let _ = events.send(Event::Failed(request, failure)).await;
+            });
+        }
+    }
+}
+
+impl Work {
+    /// Runs a job whose only event is its final one.
+    async fn answer<F>(self, id: RequestId, token: CancellationToken, job: impl FnOnce(Self) -> F)
+    where
+        F: Future<Output = Result<Event, Failure>>,
+    {
+        let answer = token.run_until_cancelled(job(self.clone())).await;
+        self.finish(id, answer.unwrap_or(Ok(Event::Cancelled(id)))).await;
+    }
+
+    async fn status(self, id: RequestId) -> Result<Event, Failure> {
+        let session = self.session().await?;
+        let doing = || format!("opening the collection {}", Printable::new(&self.collection));
+        let spaces = session::spaces(&self.collection).await;
+        Ok(Event::StatusReported(
+            id,
+            Status {
+                model: session.spec.model.clone(),
+                dimension: session.spec.dimension,
+                compact: session.spec.model.name == "compact",
+                offer: self.choice.offer(&self.hub),
+                spaces: spaces.map_err(|e| Failure::new(doing(), &e))?,
+                collection: self.collection,
+            },
+        ))
+    }
+
+    async fn load(self, id: RequestId, folder: PathBuf, token: CancellationToken) {
+        let turn = token.run_until_cancelled(self.loading.lock()).await;
+        let ending = match turn {
+            None => Ok(Ending::Cancelled),
+            Some(_turn) => self.load_now(id, folder, token).await,
+        };
+        let event = ending.map(|ending| match ending {
+            Ending::Finished(progress) => Event::LoadFinished(id, progress),
+            Ending::Cancelled => Event::Cancelled(id),
+        });
+        self.finish(id, event).await;
+    }
+
+    async fn load_now(
+        &self,
+        id: RequestId,
+        folder: PathBuf,
+        token: CancellationToken,
+    ) -> Result<Ending, Failure> {
+        let session = self.session().await?;
+        let (collection, events) = (self.collection.clone(), self.events.clone());
+        Load { id, session, collection, events, token }.run(folder).await
+    }
+
+    async fn pull(self, id: RequestId, preset: String, token: CancellationToken) {
+        let pulled = self.pull_now(id, &preset, &token).await;
+        let pulled = match pulled {
+            Err(_) if token.is_cancelled() => Ok(Event::Cancelled(id)),
+            pulled => pulled.map(|folder| Event::Pulled(id, folder)),
+        };
+        self.finish(id, pulled).await;
+    }
+
+    async fn pull_now(
+        &self,
+        id: RequestId,
+        preset: &str,
+        token: &CancellationToken,
+    ) -> Result<PathBuf, Failure> {
+        let doing = format!("downloading the model {}", Printable::new(preset));
+        let preset = Preset::named(preset).ok_or_else(|| {
+            Failure::because(&doing, "there is no such model").hint("see `carlens model list`")
+        })?;
+        let began = Instant::now();
+        let progress = |at: hub::PullProgress| {
+            let progress = PullProgress {
+                file: at.file,
+                done: at.done,
+                total: at.total,
+                received: at.done.saturating_sub(at.resumed),
+                elapsed: began.elapsed(),
+            };
+            // A front end too busy to take this one will take the next.
+            let _ = self.events.try_send(Event::PullProgress(id, progress));
+        };
+        let pulled = self.hub.pull_preset(preset, progress, token).await;
+        let folder = pulled.map_err(|e| Failure::new(&doing, &e))?;
+        if self.choice.is_auto() {
+            *self.session.lock().await = None;
+        }
+        Ok(folder)
+    }
+
+    /// The model in use, opened by whoever needs it first.
+    async fn session(&self) -> Result<Arc<Session>, Failure> {
+        let mut session = self.session.lock().await;
+        if let Some(session) = session.as_ref() {
+            return Ok(Arc::clone(session));
+        }
+        let (choice, hub) = (self.choice.clone(), Arc::clone(&self.hub));
+        let opened = Arc::new(Session::open(choice, hub, self.collection.clone()).await?);
+        *session = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// Sends the final event. A front end that has left no longer needs it.
+    async fn finish(&self, id: RequestId, answer: Result<Event, Failure>) {
+        let event = answer.unwrap_or_else(|failure| Event::Failed(id, failure));
+        let _ = self.events.send(event).await;
+    }
+}

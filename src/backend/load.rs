@@ -1,0 +1,253 @@
+//! Walk → skip the known → decode → embed → upsert, batch by batch.
+//!
+//! Nothing ends a load but a full disk, a broken collection or a cancel; a
+//! picture that cannot be embedded is an entry in a list.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::message::{Event, Failure, LoadPlan, LoadProgress, RequestId};
+use super::reading::{Picture, Read, Reader};
+use super::session::{self, Session};
+use super::walk::{self, Found};
+use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record};
+use crate::store::VectorStore;
+
+/// Pictures embedded and stored together: the longest a search waits behind a
+/// load, and the most a cancel or a power cut throws away.
+const BATCH: usize = 8;
+
+/// Progress is reported no more often: a screen shows no more, and a fast
+/// load of known pictures would report nothing else.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// One load under way.
+pub(super) struct Load {
+    pub(super) id: RequestId,
+    pub(super) session: Arc<Session>,
+    pub(super) collection: PathBuf,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) token: CancellationToken,
+}
+
+/// How a load ended other than by a failure.
+pub(super) enum Ending {
+    Finished(LoadProgress),
+    Cancelled,
+}
+
+impl Load {
+    pub(super) async fn run(self, folder: PathBuf) -> Result<Ending, Failure> {
+        let folder = canonical(&folder)?;
+        let store = self.plan(&folder).await?;
+        let mut tally = Tally::new();
+        let paths = self.list(&folder, &mut tally).await?;
+        let (reader, read) = mpsc::channel(BATCH);
+        let reading = Reader {
+            folder: folder.as_path().into(),
+            paths,
+            store: Arc::clone(&store),
+            preprocessor: self.session.preprocessor.clone(),
+        };
+        let reading = spawn_blocking(move || reading.run(&reader));
+        let ended = self.store_batches(read, store.as_ref(), &mut tally).await;
+        reading.await.map_err(|e| Failure::new("reading the pictures", &e))?;
+        // The last word on numbers, however it ended.
+        self.report(Event::LoadProgress(self.id, tally.progress())).await;
+        ended?;
+        store.optimize().await;
+        let cancelled = self.token.is_cancelled();
+        Ok(if cancelled { Ending::Cancelled } else { Ending::Finished(tally.progress()) })
+    }
+
+    /// Opens the store and says what is going to happen.
+    async fn plan(&self, folder: &Path) -> Result<Arc<dyn VectorStore>, Failure> {
+        let opening = || format!("opening the collection {}", Printable::new(&self.collection));
+        let spaces =
+            session::spaces(&self.collection).await.map_err(|e| Failure::new(opening(), &e))?;
+        let store = self.session.for_load().await.map_err(|e| Failure::new(opening(), &e))?;
+        let model = self.session.spec.model.clone();
+        let (own, other_models): (Vec<_>, Vec<_>) =
+            spaces.into_iter().partition(|space| space.model == model);
+        let plan =
+            LoadPlan { folder: folder.to_owned(), model, other_models, new_space: own.is_empty() };
+        self.report(Event::LoadPlanned(self.id, plan)).await;
+        Ok(store)
+    }
+
+    /// The pictures below `folder`, sorted.
+    async fn list(&self, folder: &Path, tally: &mut Tally) -> Result<Vec<PathBuf>, Failure> {
+        let (token, folder) = (self.token.clone(), folder.to_owned());
+        let list = move || -> Vec<Found> {
+            walk::walk(&folder).take_while(|_| !token.is_cancelled()).collect()
+        };
+        let found =
+            spawn_blocking(list).await.map_err(|e| Failure::new("listing the folder", &e))?;
+        let mut paths = Vec::new();
+        for found in found {
+            match found {
+                Found::Picture(path) => paths.push(path),
+                Found::Problem(problem) => self.fail(problem, tally).await,
+            }
+        }
+        tally.progress.found = paths.len() + tally.progress.failed;
+        tally.progress.walked = true;
+        self.report(Event::LoadProgress(self.id, tally.progress())).await;
+        Ok(paths)
+    }
+
+    async fn store_batches(
+        &self,
+        mut read: mpsc::Receiver<Read>,
+        store: &dyn VectorStore,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let mut batch = Batch::default();
+        while let Some(Some(read)) = self.token.run_until_cancelled(read.recv()).await {
+            match read {
+                Read::Unchanged(id) => tally.unchanged(&id),
+                Read::Touched(id, stamp) => batch.touched.push((id, stamp)),
+                Read::Picture(picture) => batch.pictures.push(picture),
+                Read::Problem(problem) => self.fail(problem, tally).await,
+                Read::Stopped(error) => return Err(Failure::new("asking the collection", &error)),
+            }
+            if batch.len() == BATCH {
+                self.store_batch(std::mem::take(&mut batch), store, tally).await?;
+            }
+            if tally.is_due() {
+                self.report(Event::LoadProgress(self.id, tally.progress())).await;
+            }
+        }
+        self.store_batch(batch, store, tally).await
+    }
+
+    async fn store_batch(
+        &self,
+        batch: Batch,
+        store: &dyn VectorStore,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let saving = |e| Failure::new("saving embeddings", &e);
+        let mut records = restamped(batch.touched, store).await.map_err(saving)?;
+        for record in &records {
+            tally.unchanged(&record.id);
+        }
+        if !batch.pictures.is_empty() {
+            let fresh = self.embed(batch.pictures).await?;
+            tally.embedded(&fresh);
+            records.extend(fresh);
+        }
+        if records.is_empty() { Ok(()) } else { store.upsert(records).await.map_err(saving) }
+    }
+
+    async fn embed(&self, pictures: Vec<Picture>) -> Result<Vec<Record>, Failure> {
+        let (values, rest): (Vec<_>, Vec<_>) =
+            pictures.into_iter().map(|p| (p.values, (p.id, p.stamp, p.pixels))).unzip();
+        let embeddings = self.session.model.embed_pictures(values).await;
+        let embeddings = embeddings.map_err(|e| Failure::new("embedding pictures", &e))?;
+        Ok(rest
+            .into_iter()
+            .zip(embeddings)
+            .map(|((id, stamp, pixels), embedding)| Record { id, embedding, stamp, pixels })
+            .collect())
+    }
+
+    async fn fail(&self, problem: FileProblem, tally: &mut Tally) {
+        tally.progress.failed += 1;
+        tally.progress.current = Some(problem.path.clone());
+        self.report(Event::PictureFailed(self.id, problem)).await;
+    }
+
+    /// A front end that has left no longer needs to hear.
+    async fn report(&self, event: Event) {
+        let _ = self.events.send(event).await;
+    }
+}
+
+/// What is embedded and stored together.
+#[derive(Default)]
+struct Batch {
+    touched: Vec<(ImageId, FileStamp)>,
+    pictures: Vec<Picture>,
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.touched.len() + self.pictures.len()
+    }
+}
+
+/// The records of files that were written again with the same content.
+async fn restamped(
+    touched: Vec<(ImageId, FileStamp)>,
+    store: &dyn VectorStore,
+) -> Result<Vec<Record>, crate::store::Error> {
+    if touched.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (ids, stamps): (Vec<_>, Vec<_>) = touched.into_iter().unzip();
+    let mut records = store.get(ids.clone()).await?;
+    for record in &mut records {
+        if let Some(n) = ids.iter().position(|id| *id == record.id) {
+            record.stamp = stamps[n];
+        }
+    }
+    Ok(records)
+}
+
+/// The running count.
+struct Tally {
+    progress: LoadProgress,
+    began: Instant,
+    reported: Instant,
+}
+
+impl Tally {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { progress: LoadProgress::default(), began: now, reported: now }
+    }
+
+    fn unchanged(&mut self, id: &ImageId) {
+        self.progress.unchanged += 1;
+        self.progress.current = Some(id.path().to_owned());
+    }
+
+    fn embedded(&mut self, records: &[Record]) {
+        self.progress.embedded += records.len();
+        self.progress.current = records.last().map(|record| record.id.path().to_owned());
+    }
+
+    fn is_due(&mut self) -> bool {
+        let due = self.reported.elapsed() >= REPORT_EVERY;
+        if due {
+            self.reported = Instant::now();
+        }
+        due
+    }
+
+    fn progress(&self) -> LoadProgress {
+        LoadProgress { elapsed: self.began.elapsed(), ..self.progress.clone() }
+    }
+}
+
+/// The folder's one absolute name, so that a picture has one id however its
+/// folder was written.
+fn canonical(folder: &Path) -> Result<PathBuf, Failure> {
+    let doing = || format!("loading {}", Printable::new(folder));
+    let canonical = folder.canonicalize().map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Failure::because(doing(), "there is no such folder"),
+        _ => Failure::new(doing(), &e),
+    })?;
+    if !canonical.is_dir() {
+        return Err(Failure::because(doing(), "it is not a folder")
+            .hint("to find pictures like this one, use `carlens search --image`"));
+    }
+    std::fs::read_dir(&canonical).map_err(|e| Failure::new(doing(), &e))?;
+    Ok(canonical)
+}

@@ -1,0 +1,316 @@
+//! What crosses the line between a front end and the backend: plain data.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use image::DynamicImage;
+
+use crate::domain::{FileProblem, Hit, ModelId, PixelSize};
+use crate::store::embedded::SpaceSummary;
+
+/// Ties an [`Event`] to the [`Request`] it answers. Later is larger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// What to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// A sentence.
+    Text(String),
+    /// Pictures like the one in this file.
+    Picture(PathBuf),
+}
+
+/// What a front end may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Which model and collection are in use, and what they hold.
+    Status {
+        /// Answers carry it.
+        id: RequestId,
+    },
+    /// Embed the pictures below a folder and upsert them.
+    Load {
+        /// Answers carry it.
+        id: RequestId,
+        /// Which folder.
+        folder: PathBuf,
+    },
+    /// Find the most similar pictures. Supersedes a search still running.
+    Search {
+        /// Answers carry it.
+        id: RequestId,
+        /// What to look for.
+        query: Query,
+        /// How many hits at most.
+        limit: usize,
+    },
+    /// Decode a picture for showing it. Supersedes one still running.
+    Thumbnail {
+        /// Answers carry it.
+        id: RequestId,
+        /// Which file.
+        path: PathBuf,
+        /// It is shrunk to fit, never enlarged.
+        bounds: PixelSize,
+    },
+    /// The models there are, and which are on this machine.
+    Models {
+        /// Answers carry it.
+        id: RequestId,
+    },
+    /// Download a model by the name of its preset. Where the choice of model
+    /// is left to carlens, it is used from then on.
+    Pull {
+        /// Answers carry it.
+        id: RequestId,
+        /// Which preset.
+        preset: String,
+    },
+    /// Give up on a request; it answers [`Event::Cancelled`].
+    Cancel(RequestId),
+}
+
+impl Request {
+    /// Which request this is, or is about.
+    #[must_use]
+    pub fn id(&self) -> RequestId {
+        match *self {
+            Self::Status { id }
+            | Self::Load { id, .. }
+            | Self::Search { id, .. }
+            | Self::Thumbnail { id, .. }
+            | Self::Models { id }
+            | Self::Pull { id, .. }
+            | Self::Cancel(id) => id,
+        }
+    }
+}
+
+/// What the backend says. Every request gets exactly one final event.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Which model and collection are in use.
+    StatusReported(RequestId, Status),
+    /// What a load is about to do. Not final.
+    LoadPlanned(RequestId, LoadPlan),
+    /// A load has got this far. Not final.
+    LoadProgress(RequestId, LoadProgress),
+    /// A picture could not be embedded; the load goes on. Not final.
+    PictureFailed(RequestId, FileProblem),
+    /// A load is complete.
+    LoadFinished(RequestId, LoadProgress),
+    /// A search is answered.
+    SearchFinished(RequestId, Answer),
+    /// A picture is ready to be shown.
+    ThumbnailReady(RequestId, Thumbnail),
+    /// The models there are.
+    ModelsListed(RequestId, Vec<ModelEntry>),
+    /// A download has got this far. Not final.
+    PullProgress(RequestId, PullProgress),
+    /// A model has been downloaded to this folder.
+    Pulled(RequestId, PathBuf),
+    /// The request was given up.
+    Cancelled(RequestId),
+    /// The request could not be carried out.
+    Failed(RequestId, Failure),
+}
+
+impl Event {
+    /// Which request this answers.
+    #[must_use]
+    pub fn request(&self) -> RequestId {
+        match *self {
+            Self::StatusReported(id, _)
+            | Self::LoadPlanned(id, _)
+            | Self::LoadProgress(id, _)
+            | Self::PictureFailed(id, _)
+            | Self::LoadFinished(id, _)
+            | Self::SearchFinished(id, _)
+            | Self::ThumbnailReady(id, _)
+            | Self::ModelsListed(id, _)
+            | Self::PullProgress(id, _)
+            | Self::Pulled(id, _)
+            | Self::Cancelled(id)
+            | Self::Failed(id, _) => id,
+        }
+    }
+
+    /// Whether no further event follows for this request.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        !matches!(
+            self,
+            Self::LoadPlanned(..)
+                | Self::LoadProgress(..)
+                | Self::PictureFailed(..)
+                | Self::PullProgress(..)
+        )
+    }
+}
+
+/// The model and collection in use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// The model.
+    pub model: ModelId,
+    /// Components per embedding.
+    pub dimension: usize,
+    /// Whether it is the compact model that comes with the program.
+    pub compact: bool,
+    /// A better model that could be downloaded.
+    pub offer: Option<Offer>,
+    /// Where the collection is, or will be.
+    pub collection: PathBuf,
+    /// What it holds, one entry per model; empty if there is no collection
+    /// yet.
+    pub spaces: Vec<SpaceSummary>,
+}
+
+impl Status {
+    /// What the collection holds for the model in use.
+    #[must_use]
+    pub fn space(&self) -> Option<&SpaceSummary> {
+        self.spaces.iter().find(|space| space.model == self.model)
+    }
+}
+
+impl Status {
+    /// The folders that the collection has for the model in use, or else those
+    /// it has for another one, or else `fallback`.
+    #[must_use]
+    pub fn folders_or(&self, fallback: PathBuf) -> Vec<PathBuf> {
+        let space = self.space().into_iter().chain(&self.spaces);
+        space
+            .map(|space| space.folders.iter().map(|(folder, _)| folder.clone()).collect::<Vec<_>>())
+            .find(|folders| !folders.is_empty())
+            .unwrap_or_else(|| vec![fallback])
+    }
+}
+
+/// A model that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelEntry {
+    /// What to call it.
+    pub name: String,
+    /// Length of its files, about.
+    pub bytes: u64,
+    /// Under what terms.
+    pub licence: String,
+    /// What it is good for.
+    pub summary: String,
+    /// Whether it is on this machine.
+    pub installed: bool,
+    /// Its folder, if it is on this machine and has one.
+    pub folder: Option<PathBuf>,
+    /// Whether it is the one in use.
+    pub in_use: bool,
+}
+
+/// A model that could be downloaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Name of its preset.
+    pub preset: String,
+    /// Length of the download.
+    pub bytes: u64,
+    /// Under what terms.
+    pub licence: String,
+}
+
+/// What a load is about to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadPlan {
+    /// The folder, absolute.
+    pub folder: PathBuf,
+    /// The model that will embed.
+    pub model: ModelId,
+    /// What the collection holds of other models; it stays as it is.
+    pub other_models: Vec<SpaceSummary>,
+    /// Whether the collection has nothing of this model yet.
+    pub new_space: bool,
+}
+
+/// How far a load has got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadProgress {
+    /// Pictures found so far; final once `walked`.
+    pub found: usize,
+    /// Whether the whole folder has been listed.
+    pub walked: bool,
+    /// Pictures embedded and stored.
+    pub embedded: usize,
+    /// Pictures that were there already, unchanged.
+    pub unchanged: usize,
+    /// Pictures that could not be embedded.
+    pub failed: usize,
+    /// The file last finished, relative to the folder.
+    pub current: Option<PathBuf>,
+    /// Since the load began.
+    pub elapsed: Duration,
+}
+
+impl LoadProgress {
+    /// Pictures that are done with, one way or another.
+    #[must_use]
+    pub fn done(&self) -> usize {
+        self.embedded + self.unchanged + self.failed
+    }
+}
+
+/// Answer to a search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// How many pictures were searched.
+    pub searched: u64,
+}
+
+/// A picture ready to be shown, upright and no larger than asked.
+#[derive(Clone)]
+pub struct Thumbnail {
+    /// The pixels.
+    pub picture: DynamicImage,
+    /// Size of the whole picture.
+    pub pixels: PixelSize,
+}
+
+impl fmt::Debug for Thumbnail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thumbnail").field("pixels", &self.pixels).finish_non_exhaustive()
+    }
+}
+
+/// How far a download has got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PullProgress {
+    /// The file under way.
+    pub file: String,
+    /// Bytes here, of all files, those of an earlier attempt included.
+    pub done: u64,
+    /// Bytes of all files.
+    pub total: u64,
+    /// Bytes that came with this attempt.
+    pub received: u64,
+    /// Since this attempt began.
+    pub elapsed: Duration,
+}
+
+/// An error as a person reads it: what was tried, why it failed, what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What was being done.
+    pub doing: String,
+    /// Why it failed, outermost cause first.
+    pub causes: Vec<String>,
+    /// What to try, where that is known.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.doing, self.causes.join(": "))
+    }
+}

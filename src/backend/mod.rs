@@ -1,0 +1,85 @@
+//! Owns the model and the store; the only way to either is a [`Request`].
+//!
+//! One async task takes requests and reports events: exactly one final event
+//! for each request, whatever happens. A newer search supersedes an older
+//! one; a load goes on beside searches and keeps what it has stored when it
+//! is cancelled. CPU-bound work has a thread of its own (`model`), files are
+//! read on the runtime's blocking threads.
+
+mod actor;
+mod choice;
+mod failure;
+mod load;
+mod message;
+mod model;
+mod reading;
+mod search;
+mod session;
+mod thumbnail;
+mod walk;
+
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+pub use choice::ModelChoice;
+pub use message::{
+    Answer, Event, Failure, LoadPlan, LoadProgress, ModelEntry, Offer, PullProgress, Query,
+    Request, RequestId, Status, Thumbnail,
+};
+
+use crate::hub::Hub;
+
+/// How many messages may wait in either direction.
+const CHANNEL_CAPACITY: usize = 64;
+
+/// What the backend works with.
+#[derive(Debug)]
+pub struct Settings {
+    /// Which model.
+    pub model: ModelChoice,
+    /// Where models of the Hugging Face hub are.
+    pub hub: Hub,
+    /// The collection's file.
+    pub collection: PathBuf,
+}
+
+/// A running backend. [`Backend::shutdown`] stops it after the batch in hand.
+#[derive(Debug)]
+pub struct Backend {
+    requests: mpsc::Sender<Request>,
+    events: mpsc::Receiver<Event>,
+    task: JoinHandle<()>,
+}
+
+impl Backend {
+    /// Starts the backend task on the current runtime. Nothing is opened
+    /// before the first request.
+    #[must_use]
+    pub fn spawn(settings: Settings) -> Self {
+        let (requests, inbox) = mpsc::channel(CHANNEL_CAPACITY);
+        let (outbox, events) = mpsc::channel(CHANNEL_CAPACITY);
+        let task = tokio::spawn(actor::Actor::new(settings, outbox).run(inbox));
+        Self { requests, events, task }
+    }
+
+    /// Hands over a request. Its answers come from [`Backend::next_event`].
+    pub async fn send(&self, request: Request) {
+        // The task only ends once `self` is gone, so this cannot fail.
+        let _ = self.requests.send(request).await;
+    }
+
+    /// The next event, or `None` once the task has ended.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// Stops accepting work and waits for what is under way to be put safe.
+    pub async fn shutdown(self) {
+        drop(self.requests);
+        drop(self.events);
+        // A panic in there has been reported already.
+        let _ = self.task.await;
+    }
+}

@@ -1,0 +1,88 @@
+//! The model in use and the space of the collection that belongs to it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+
+use super::message::Failure;
+use super::model::Model;
+use crate::clip::Preprocessor;
+use crate::domain::CollectionSpec;
+use crate::store::embedded::{self, Embedded, SpaceSummary};
+use crate::store::{self, VectorStore};
+
+use super::choice::ModelChoice;
+use crate::hub::Hub;
+
+/// One model, its thread, and its space of the collection.
+pub(super) struct Session {
+    pub(super) spec: CollectionSpec,
+    pub(super) model: Model,
+    pub(super) preprocessor: Preprocessor,
+    collection: PathBuf,
+    opened: Mutex<Option<Opened>>,
+}
+
+/// A store, and whether it was opened for loading.
+#[derive(Clone)]
+struct Opened {
+    store: Arc<Embedded>,
+    writable: bool,
+}
+
+impl Session {
+    /// Opens the model; the store waits until it is needed.
+    pub(super) async fn open(
+        choice: ModelChoice,
+        hub: Arc<Hub>,
+        collection: PathBuf,
+    ) -> Result<Self, Failure> {
+        let checkpoint = spawn_blocking(move || choice.open(&hub))
+            .await
+            .map_err(|e| Failure::new("opening the model", &e))??;
+        let spec = checkpoint.spec();
+        let preprocessor = checkpoint.preprocessor().clone();
+        let model = Model::spawn(checkpoint)
+            .map_err(|e| Failure::new("starting a thread for the model", &e))?;
+        Ok(Self { spec, model, preprocessor, collection, opened: Mutex::new(None) })
+    }
+
+    /// The store to search, which must exist.
+    pub(super) async fn for_search(&self) -> Result<Arc<dyn VectorStore>, store::Error> {
+        self.opened(false).await
+    }
+
+    /// The store to load into, which is made if it does not exist.
+    pub(super) async fn for_load(&self) -> Result<Arc<dyn VectorStore>, store::Error> {
+        self.opened(true).await
+    }
+
+    async fn opened(&self, writable: bool) -> Result<Arc<dyn VectorStore>, store::Error> {
+        let mut opened = self.opened.lock().await;
+        if let Some(opened) = opened.as_ref().filter(|opened| opened.writable || !writable) {
+            return Ok(Arc::clone(&opened.store) as Arc<dyn VectorStore>);
+        }
+        let store = Arc::new(self.open_store(writable).await?);
+        *opened = Some(Opened { store: Arc::clone(&store), writable });
+        Ok(store)
+    }
+
+    async fn open_store(&self, writable: bool) -> Result<Embedded, store::Error> {
+        if writable {
+            Embedded::create(&self.collection, &self.spec).await
+        } else {
+            Embedded::open(&self.collection, &self.spec).await
+        }
+    }
+}
+
+/// What the collection at `path` holds, of every model; nothing if it is not
+/// there yet.
+pub(super) async fn spaces(path: &Path) -> Result<Vec<SpaceSummary>, store::Error> {
+    match embedded::spaces(path).await {
+        Err(store::Error::NoCollection { .. }) => Ok(Vec::new()),
+        read => read,
+    }
+}

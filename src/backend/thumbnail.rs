@@ -1,0 +1,22 @@
+//! A picture file, decoded and shrunk for a pane.
+
+use std::path::PathBuf;
+
+use tokio::task::spawn_blocking;
+
+use super::message::{Failure, Thumbnail};
+use crate::domain::PixelSize;
+use crate::picture;
+
+/// The picture at `path`, no larger than `bounds`.
+pub(super) async fn thumbnail(path: PathBuf, bounds: PixelSize) -> Result<Thumbnail, Failure> {
+    let read = move || {
+        let decoded = picture::read(&path).and_then(|bytes| picture::decode(&bytes));
+        let picture = decoded.map_err(|e| Failure::picture(&path, &e))?;
+        let pixels = picture::pixel_size(&picture);
+        let fits = pixels.width <= bounds.width && pixels.height <= bounds.height;
+        let picture = if fits { picture } else { picture.thumbnail(bounds.width, bounds.height) };
+        Ok(Thumbnail { picture, pixels })
+    };
+    spawn_blocking(read).await.map_err(|e| Failure::new("reading the picture", &e))?
+}

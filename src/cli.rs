@@ -1,0 +1,155 @@
+//! What may be typed on the command line. No meaning yet: that is `config`'s
+//! and the front ends'.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Settings;
+use crate::ui::graphics::GraphicsChoice;
+
+/// Find the car by words or by picture, in a terminal.
+///
+/// Without a command, opens the terminal application: type what the car looks
+/// like, or the path of a picture of it.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do; the terminal application if left out.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Settings that override the file and the environment.
+    #[command(flatten)]
+    pub settings: Flags,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  carlens                              open the terminal application
+  carlens load ~/Pictures/cars         embed a folder of pictures
+  carlens search \"red tesla\"           find by words
+  carlens search --image photo.jpg     find pictures like this one
+  carlens search -0 suv | xargs -0 -n1 xdg-open
+
+Exit codes: 0 found or done, 1 nothing found, 2 error, 130 interrupted.";
+
+/// A command without a terminal application.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Embed the pictures of a folder; what is there already is skipped.
+    Load(LoadArgs),
+    /// Find pictures by words or by a picture.
+    Search(SearchArgs),
+    /// Say which model and collection are in use and what they hold.
+    Status(OutputArgs),
+    /// List, download or locate models.
+    #[command(subcommand)]
+    Model(ModelCommand),
+}
+
+/// `carlens load`.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// The folder. Left out: the folders of the collection again, or else the
+    /// `images` setting.
+    pub folder: Option<PathBuf>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `carlens search`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("query").required(true).args(["words", "image"]))]
+pub struct SearchArgs {
+    /// What the car looks like.
+    pub words: Vec<String>,
+    /// Find pictures like this one.
+    #[arg(short, long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+    /// How many pictures to find at most.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Print only paths, each followed by a NUL, as `xargs -0` reads them.
+    #[arg(short = '0', long, conflicts_with = "json")]
+    pub print0: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct OutputArgs {
+    /// Print one JSON object, as README.md describes it.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `carlens model`.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// The models there are, and which are on this machine.
+    List(OutputArgs),
+    /// Download a model.
+    Pull {
+        /// Its name in the list.
+        name: String,
+    },
+    /// Print the folder of a model.
+    Path {
+        /// Its name in the list; left out, the model in use.
+        name: Option<String>,
+    },
+}
+
+/// Flags for settings; see `config/default.toml`.
+#[derive(Debug, Args)]
+pub struct Flags {
+    /// A settings file instead of the usual one.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// auto, compact, clip-vit-b-32-256, clip-vit-b-32, or a folder.
+    #[arg(long, global = true)]
+    pub model: Option<String>,
+    /// The name of the collection.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// Where collections are kept.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_folder: Option<PathBuf>,
+    /// How to draw pictures in the terminal application.
+    #[arg(long, global = true, value_enum)]
+    pub graphics: Option<GraphicsChoice>,
+}
+
+impl Cli {
+    /// The settings that were given as flags.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let limit = match &self.command {
+            Some(Command::Search(search)) => search.limit,
+            _ => None,
+        };
+        Settings {
+            model: self.settings.model.clone(),
+            images: None,
+            collection: self.settings.collection.clone(),
+            data_folder: self.settings.data_folder.clone(),
+            limit,
+            graphics: self.settings.graphics,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

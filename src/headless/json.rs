@@ -1,0 +1,116 @@
+//! The JSON that programs read. README.md documents every field; a field is
+//! added when needed, never renamed or dropped without a new `version`.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::backend::{Answer, LoadProgress, Query, Status};
+use crate::domain::{FileProblem, Hit, ModelId};
+use crate::store::embedded::SpaceSummary;
+
+/// Version of everything here.
+const VERSION: u32 = 1;
+
+/// `carlens search --json`.
+pub(super) fn answer(query: &Query, answer: &Answer) -> Value {
+    let query = match query {
+        Query::Text(text) => json!({ "text": text }),
+        Query::Picture(path) => Value::Object(named_path("image", path)),
+    };
+    let hits: Vec<Value> = answer.hits.iter().zip(1..).map(hit).collect();
+    json!({ "version": VERSION, "query": query, "searched": answer.searched, "hits": hits })
+}
+
+fn hit((hit, rank): (&Hit, u64)) -> Value {
+    let mut object = named_path("path", &hit.id.location());
+    object.extend(named_path("id", hit.id.path()));
+    object.extend(named_path("folder", hit.id.folder()));
+    object.insert("rank".into(), json!(rank));
+    object.insert("similarity".into(), json!(hit.similarity.cosine()));
+    object.insert("width".into(), json!(hit.pixels.map(|pixels| pixels.width)));
+    object.insert("height".into(), json!(hit.pixels.map(|pixels| pixels.height)));
+    Value::Object(object)
+}
+
+/// One folder of `carlens load --json`.
+pub(super) fn loaded(
+    folder: &Path,
+    progress: &LoadProgress,
+    failed: &[FileProblem],
+    finished: bool,
+) -> Value {
+    let failed: Vec<Value> = failed
+        .iter()
+        .map(|problem| {
+            let mut object = named_path("path", &problem.path);
+            object.insert("reason".into(), json!(problem.reason));
+            Value::Object(object)
+        })
+        .collect();
+    let mut object = named_path("folder", folder);
+    object.insert("found".into(), json!(progress.found));
+    object.insert("embedded".into(), json!(progress.embedded));
+    object.insert("unchanged".into(), json!(progress.unchanged));
+    object.insert("failed".into(), json!(failed));
+    object.insert("finished".into(), json!(finished));
+    object.insert("seconds".into(), json!(progress.elapsed.as_secs_f64()));
+    Value::Object(object)
+}
+
+/// `carlens load --json`.
+pub(super) fn loads(folders: Vec<Value>) -> Value {
+    json!({ "version": VERSION, "folders": folders })
+}
+
+/// `carlens status --json`.
+pub(super) fn status(status: &Status) -> Value {
+    let mut object = named_path("collection", &status.collection);
+    object.insert("version".into(), json!(VERSION));
+    object.insert("model".into(), model(&status.model));
+    object.insert("dimension".into(), json!(status.dimension));
+    object.insert("metric".into(), json!("cosine"));
+    object.insert("spaces".into(), status.spaces.iter().map(space).collect());
+    Value::Object(object)
+}
+
+fn space(space: &SpaceSummary) -> Value {
+    let folders: Vec<Value> = space
+        .folders
+        .iter()
+        .map(|(folder, pictures)| {
+            let mut object = named_path("folder", folder);
+            object.insert("pictures".into(), json!(pictures));
+            Value::Object(object)
+        })
+        .collect();
+    json!({
+        "model": model(&space.model),
+        "dimension": space.dimension,
+        "pictures": space.pictures,
+        "folders": folders,
+    })
+}
+
+fn model(model: &ModelId) -> Value {
+    json!({ "name": model.name, "fingerprint": model.fingerprint.to_string() })
+}
+
+/// `carlens model list --json`.
+pub(super) fn models(models: Vec<Value>) -> Value {
+    json!({ "version": VERSION, "models": models })
+}
+
+/// A path under `name`; one that is not UTF-8 is exact only in
+/// `name_base64`.
+pub(super) fn named_path(name: &str, path: &Path) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert(name.into(), json!(path.to_string_lossy()));
+    if path.to_str().is_none() {
+        let bytes = path.as_os_str().as_encoded_bytes();
+        object.insert(format!("{name}_base64"), json!(STANDARD.encode(bytes)));
+    }
+    object
+}

@@ -1,0 +1,124 @@
+//! The same backend without a terminal: one request, followed to its end.
+//!
+//! Results go to standard output, everything else to standard error. A closed
+//! pipe is not an error.
+
+mod json;
+mod load;
+mod model;
+mod progress_line;
+mod search;
+mod status;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+pub use load::load;
+pub use model::model;
+pub use search::{Format, search};
+pub use status::status;
+
+use crate::backend::{Backend, Event, Failure, Request};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, or something was found.
+    Found,
+    /// There was nothing to find.
+    Nothing,
+    /// It failed, or some pictures did.
+    Failed,
+    /// The user stopped it.
+    Interrupted,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Found => 0,
+            Outcome::Nothing => 1,
+            Outcome::Failed => 2,
+            Outcome::Interrupted => 130,
+        })
+    }
+}
+
+/// Where a command prints.
+pub struct Output<'a> {
+    /// Results.
+    pub out: &'a mut dyn Write,
+    /// Progress and complaints.
+    pub err: &'a mut dyn Write,
+    /// Whether `err` is a terminal, where a line can be written over.
+    pub live: bool,
+}
+
+impl Output<'_> {
+    /// Says what failed, why, and what to try.
+    ///
+    /// # Errors
+    /// If standard error cannot be written to.
+    pub fn complain(&mut self, failure: &Failure) -> io::Result<()> {
+        writeln!(self.err, "error: {failure}")?;
+        if let Some(hint) = &failure.hint {
+            writeln!(self.err, "hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends `request` and shows `on_progress` what is not final, until the final
+/// event. The first interrupt cancels the request, which keeps what is
+/// stored; the second ends the program.
+async fn follow(
+    backend: &mut Backend,
+    request: Request,
+    mut on_progress: impl FnMut(Event) -> io::Result<()>,
+) -> io::Result<Event> {
+    let id = request.id();
+    backend.send(request).await;
+    let mut interrupted = false;
+    loop {
+        tokio::select! {
+            event = backend.next_event() => match event {
+                Some(event) if event.is_final() && event.request() == id => return Ok(event),
+                Some(event) => on_progress(event)?,
+                None => return Ok(Event::Cancelled(id)),
+            },
+            () = interrupt() => {
+                if std::mem::replace(&mut interrupted, true) {
+                    std::process::exit(130);
+                }
+                backend.send(Request::Cancel(id)).await;
+            }
+        }
+    }
+}
+
+/// Ctrl-C, or a polite request to end.
+async fn interrupt() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a signal handler the signal ends the program by itself.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What is left to do for every kind of final event that is no answer.
+fn unanswered(event: Event, output: &mut Output<'_>) -> io::Result<Outcome> {
+    match event {
+        Event::Failed(_, failure) => output.complain(&failure).map(|()| Outcome::Failed),
+        _ => Ok(Outcome::Interrupted),
+    }
+}

@@ -1,0 +1,62 @@
+//! `carlens search`.
+
+use std::io::{self, Write};
+
+use super::{Outcome, Output, follow, json, unanswered};
+use crate::backend::{Answer, Backend, Event, Query, Request, RequestId};
+use crate::domain::{Hit, Printable};
+
+/// How hits are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Similarity and path, a line each.
+    Lines,
+    /// One JSON object.
+    Json,
+    /// Paths only, exact, each followed by a NUL.
+    Print0,
+}
+
+/// Finds and prints, best first.
+///
+/// # Errors
+/// If the output cannot be written to.
+pub async fn search(
+    backend: &mut Backend,
+    query: Query,
+    limit: usize,
+    format: Format,
+    output: &mut Output<'_>,
+) -> io::Result<Outcome> {
+    let request = Request::Search { id: RequestId(1), query: query.clone(), limit };
+    match follow(backend, request, |_| Ok(())).await? {
+        Event::SearchFinished(_, answer) => print(&query, &answer, format, output),
+        event => unanswered(event, output),
+    }
+}
+
+fn print(
+    query: &Query,
+    answer: &Answer,
+    format: Format,
+    output: &mut Output<'_>,
+) -> io::Result<Outcome> {
+    match format {
+        Format::Json => writeln!(output.out, "{}", json::answer(query, answer))?,
+        Format::Lines => answer.hits.iter().try_for_each(|hit| line(hit, output.out))?,
+        Format::Print0 => answer.hits.iter().try_for_each(|hit| {
+            output.out.write_all(hit.id.location().as_os_str().as_encoded_bytes())?;
+            output.out.write_all(&[0])
+        })?,
+    }
+    if !answer.hits.is_empty() {
+        return Ok(Outcome::Found);
+    }
+    writeln!(output.err, "nothing found: the collection is empty")?;
+    writeln!(output.err, "hint: load a folder of pictures first, with `carlens load DIR`")?;
+    Ok(Outcome::Nothing)
+}
+
+fn line(hit: &Hit, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{:.4}\t{}", hit.similarity.cosine(), Printable::new(&hit.id.location()))
+}

@@ -1,0 +1,55 @@
+//! Progress in words, the same in a terminal application and in a log.
+
+use std::time::Duration;
+
+use crate::backend::{LoadProgress, PullProgress};
+use crate::domain::Printable;
+
+/// `12 of 60 pictures, 8.1/s, 6 s left: car-012.jpg`
+pub(crate) fn load_line(progress: &LoadProgress) -> String {
+    if !progress.walked {
+        return "looking for pictures".into();
+    }
+    let mut line = format!("{} of {} pictures", progress.done(), progress.found);
+    if let Some((rate, left)) =
+        rate(progress.done() as u64, progress.found as u64, progress.elapsed)
+    {
+        line += &format!(", {rate:.1}/s, {} left", seconds(left));
+    }
+    if let Some(current) = &progress.current {
+        line += &format!(": {}", Printable::new(current));
+    }
+    line
+}
+
+/// `120 of 605 MB, 9.8 MB/s, 49 s left: model.safetensors`
+pub(crate) fn pull_line(progress: &PullProgress) -> String {
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    let mut line = format!("{} of {} MB", megabytes(progress.done), megabytes(progress.total));
+    let here_before = progress.done - progress.received.min(progress.done);
+    let rest = progress.total.saturating_sub(here_before);
+    if let Some((rate, left)) = rate(progress.received, rest, progress.elapsed) {
+        line += &format!(", {:.1} MB/s, {} left", rate / 1e6, seconds(left));
+    }
+    line + &format!(": {}", Printable::new(&progress.file))
+}
+
+/// Per second, and the time left; nothing before there is something to go by.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn rate(done: u64, total: u64, elapsed: Duration) -> Option<(f64, Duration)> {
+    if done == 0 || elapsed < Duration::from_millis(500) {
+        return None;
+    }
+    let rate = done as f64 / elapsed.as_secs_f64();
+    let left = total.saturating_sub(done) as f64 / rate;
+    Some((rate, Duration::from_secs_f64(left)))
+}
+
+/// `49 s`, `3 min 20 s`, `2 h 5 min`
+fn seconds(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}

@@ -1,0 +1,294 @@
+//! The embeddings of a space in memory, laid out for the scan.
+
+use std::collections::{HashMap, HashSet};
+use std::thread;
+
+use half::f16;
+
+use super::best::{Best, Candidate};
+use super::columns;
+use super::sidecar::Saved;
+use crate::domain::Embedding;
+use crate::store::scan::{self, Query};
+
+/// Rows compared between two looks at the scores: few enough to leave room in
+/// the cache.
+const STRIP: usize = 256;
+
+/// From here on a second thread pays: below, starting it costs about what it
+/// saves.
+const ROWS_FOR_THREADS: usize = 200_000;
+
+/// More do not help, as memory is then the limit.
+const MOST_THREADS: usize = 4;
+
+/// Every embedding up to the change `seq`: a base that stays as it is, and a
+/// tail of what came or changed since.
+pub(super) struct Matrix {
+    seq: i64,
+    base: Base,
+    /// Pictures whose row in the base no longer counts.
+    superseded: HashSet<i64>,
+    tail: Tail,
+}
+
+/// What changed in a space.
+pub(super) struct Changes {
+    /// The number of the last change.
+    pub(super) seq: i64,
+    /// Pictures that came, or have a new embedding.
+    pub(super) rows: Rows,
+    /// Pictures that went.
+    pub(super) removed: Vec<i64>,
+}
+
+impl Matrix {
+    /// Starts from `base`, which has all changes up to `seq`.
+    pub(super) fn new(base: Base, seq: i64, dimension: usize) -> Self {
+        Self { seq, base, superseded: HashSet::new(), tail: Tail::new(dimension) }
+    }
+
+    /// The number of the last change that is in it.
+    pub(super) fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    /// Takes in what changed since [`Matrix::seq`].
+    pub(super) fn apply(&mut self, changes: &Changes) {
+        for (&id, row) in changes.rows.iter() {
+            self.supersede(id);
+            self.tail.put(id, row);
+        }
+        for &id in &changes.removed {
+            self.supersede(id);
+            self.tail.remove(id);
+        }
+        self.seq = changes.seq;
+    }
+
+    fn supersede(&mut self, id: i64) {
+        if self.base.ids().binary_search(&id).is_ok() {
+            self.superseded.insert(id);
+        }
+    }
+
+    /// The `limit` pictures closest to `query`, and those that equal the last
+    /// of them, in no order. The query has the dimension of the space.
+    pub(super) fn nearest(&self, query: &Embedding, limit: usize) -> Vec<Candidate> {
+        let query = Query::new(query.as_slice());
+        let threads = threads(self.base.ids().len() + self.tail.rows.ids.len());
+        let share = |part| self.nearest_of(&query, limit, part, threads);
+        let best = thread::scope(|scope| {
+            let others: Vec<_> =
+                (1..threads).map(|part| scope.spawn(move || share(part))).collect();
+            others.into_iter().fold(share(0), |best, other| {
+                best.merge(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            })
+        });
+        best.finish()
+    }
+
+    /// The best of one of `parts` equal shares.
+    fn nearest_of(&self, query: &Query, limit: usize, part: usize, parts: usize) -> Best {
+        let mut best = Best::new(limit);
+        let base = Rows::share(self.base.ids(), self.base.values(), part, parts);
+        if self.superseded.is_empty() {
+            compare(query, base, |_| true, &mut best);
+        } else {
+            compare(query, base, |id| !self.superseded.contains(&id), &mut best);
+        }
+        let tail = &self.tail.rows;
+        compare(query, Rows::share(&tail.ids, &tail.values, part, parts), |_| true, &mut best);
+        best
+    }
+}
+
+fn threads(rows: usize) -> usize {
+    let available = || thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    if rows < ROWS_FOR_THREADS { 1 } else { available() }
+}
+
+/// Offers every row that `counts`.
+fn compare(
+    query: &Query,
+    (ids, values): (&[i64], &[f16]),
+    counts: impl Fn(i64) -> bool,
+    best: &mut Best,
+) {
+    let mut dots = [0.0; STRIP];
+    let stride = values.len().checked_div(ids.len()).unwrap_or(1);
+    for (ids, values) in ids.chunks(STRIP).zip(values.chunks(STRIP * stride)) {
+        let dots = &mut dots[..ids.len()];
+        query.dots(values, dots);
+        for (&id, &dot) in ids.iter().zip(&*dots) {
+            if best.wants(dot) && counts(id) {
+                best.offer(id, dot);
+            }
+        }
+    }
+}
+
+/// The part of a matrix that does not change; its ids rise.
+pub(super) enum Base {
+    /// Read from the collection.
+    Read(Rows),
+    /// Mapped from the matrix file.
+    Saved(Saved),
+}
+
+impl Base {
+    fn ids(&self) -> &[i64] {
+        match self {
+            Self::Read(rows) => &rows.ids,
+            Self::Saved(saved) => saved.ids(),
+        }
+    }
+
+    fn values(&self) -> &[f16] {
+        match self {
+            Self::Read(rows) => &rows.values,
+            Self::Saved(saved) => saved.values(),
+        }
+    }
+}
+
+/// Pictures' numbers and padded embeddings, in the same order.
+pub(super) struct Rows {
+    dimension: usize,
+    ids: Vec<i64>,
+    values: Vec<f16>,
+}
+
+impl Rows {
+    /// No rows yet, of embeddings with `dimension` components.
+    pub(super) fn new(dimension: usize) -> Self {
+        Self { dimension, ids: Vec::new(), values: Vec::new() }
+    }
+
+    /// Adds the embedding in a `column` of the collection.
+    pub(super) fn push(&mut self, id: i64, column: &[u8]) -> rusqlite::Result<()> {
+        self.values.extend(columns::components(column, self.dimension)?);
+        self.ids.push(id);
+        self.values.resize(self.ids.len() * self.stride(), f16::ZERO);
+        Ok(())
+    }
+
+    fn stride(&self) -> usize {
+        scan::stride(self.dimension)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&i64, &[f16])> {
+        self.ids.iter().zip(self.values.chunks_exact(self.stride()))
+    }
+
+    /// One of `parts` nearly equal shares of `ids` and their `values`.
+    fn share<'a>(
+        ids: &'a [i64],
+        values: &'a [f16],
+        part: usize,
+        parts: usize,
+    ) -> (&'a [i64], &'a [f16]) {
+        let stride = values.len().checked_div(ids.len()).unwrap_or(1);
+        let (from, to) = (ids.len() * part / parts, ids.len() * (part + 1) / parts);
+        (&ids[from..to], &values[from * stride..to * stride])
+    }
+}
+
+/// Rows that can be replaced and removed.
+struct Tail {
+    rows: Rows,
+    places: HashMap<i64, usize>,
+}
+
+impl Tail {
+    fn new(dimension: usize) -> Self {
+        Self { rows: Rows::new(dimension), places: HashMap::new() }
+    }
+
+    fn put(&mut self, id: i64, row: &[f16]) {
+        let Rows { ids, values, .. } = &mut self.rows;
+        if let Some(&place) = self.places.get(&id) {
+            values[place * row.len()..][..row.len()].copy_from_slice(row);
+        } else {
+            self.places.insert(id, ids.len());
+            ids.push(id);
+            values.extend_from_slice(row);
+        }
+    }
+
+    /// The last row takes the place of the one that goes.
+    fn remove(&mut self, id: i64) {
+        let Some(place) = self.places.remove(&id) else { return };
+        let stride = self.rows.stride();
+        let Rows { ids, values, .. } = &mut self.rows;
+        let last = ids.len() - 1;
+        values.copy_within(last * stride.., place * stride);
+        values.truncate(last * stride);
+        ids.swap_remove(place);
+        if let Some(&moved) = ids.get(place) {
+            self.places.insert(moved, place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three components of which the first is the picture's number in
+    /// hundredths: easy to recognise, and rising with it.
+    fn rows(ids: impl IntoIterator<Item = (i64, f32)>) -> Rows {
+        let mut rows = Rows::new(3);
+        for (id, first) in ids {
+            let column = [first, 0.0, 0.1].map(|x| f16::from_f32(x).to_le_bytes()).concat();
+            rows.push(id, &column).unwrap();
+        }
+        rows
+    }
+
+    fn matrix() -> Matrix {
+        Matrix::new(Base::Read(rows([(1, 0.1), (2, 0.2), (3, 0.3)])), 3, 3)
+    }
+
+    fn changed(rows: Rows, removed: &[i64]) -> Changes {
+        Changes { seq: 9, rows, removed: removed.to_vec() }
+    }
+
+    fn order(matrix: &Matrix) -> Vec<i64> {
+        let east = Embedding::normalize(vec![1.0, 0.0, 0.0]).unwrap();
+        let mut nearest = matrix.nearest(&east, 99);
+        nearest.sort_by(|a, b| b.similarity.cosine().total_cmp(&a.similarity.cosine()));
+        nearest.iter().map(|candidate| candidate.picture).collect()
+    }
+
+    #[test]
+    fn changes_take_the_place_of_what_was() {
+        let mut matrix = matrix();
+        assert_eq!(order(&matrix), [3, 2, 1]);
+        matrix.apply(&changed(rows([(4, 0.4), (1, 0.5)]), &[2]));
+        assert_eq!(order(&matrix), [1, 4, 3]);
+        matrix.apply(&changed(rows([(4, 0.6), (5, 0.05)]), &[3, 77]));
+        assert_eq!(order(&matrix), [4, 1, 5]);
+        assert_eq!(matrix.seq(), 9);
+    }
+
+    #[test]
+    fn rows_of_the_tail_go_in_any_order() {
+        let mut matrix = matrix();
+        matrix.apply(&changed(rows([(4, 0.4), (5, 0.5), (6, 0.6)]), &[1, 2, 3]));
+        matrix.apply(&changed(rows([]), &[4]));
+        assert_eq!(order(&matrix), [6, 5]);
+        matrix.apply(&changed(rows([(7, 0.7)]), &[5, 6]));
+        assert_eq!(order(&matrix), [7]);
+        matrix.apply(&changed(rows([]), &[7]));
+        assert_eq!(order(&matrix), [0; 0]);
+    }
+
+    #[test]
+    fn shares_are_everything_exactly_once() {
+        let rows = rows((0..7).map(|id| (id, 0.5)));
+        let shares = (0..3).map(|part| Rows::share(&rows.ids, &rows.values, part, 3));
+        let (ids, values): (Vec<_>, Vec<_>) = shares.unzip();
+        assert_eq!((ids.concat(), values.concat()), (rows.ids, rows.values));
+    }
+}

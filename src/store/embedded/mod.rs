@@ -1,0 +1,284 @@
+//! The embedded collection: one SQLite file in this machine's file system,
+//! searched exactly.
+//!
+//! The file is the only truth. It is written by one process at a time, a
+//! batch per transaction, and read by any number meanwhile; a process killed
+//! at any moment loses at most the batch in hand, and nothing needs repair.
+//! For searching, a matrix of all embeddings is kept in memory (or mapped
+//! from a file beside the collection that can be made anew at any time) and
+//! follows what other processes commit.
+//!
+//! ```text
+//! connection  opens the file; schema says what is in it, space for which model
+//! write       batches in            read    records and names out
+//! index       keeps the matrix in step with the file
+//! matrix      compares; sidecar keeps it between runs
+//! ```
+
+mod best;
+mod checksum;
+mod columns;
+mod connection;
+mod failure;
+mod index;
+mod matrix;
+mod read;
+mod schema;
+mod sidecar;
+mod space;
+mod write;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tokio::task::spawn_blocking;
+
+use self::failure::{At, STORING};
+use self::index::Index;
+use self::space::Space;
+pub use self::space::SpaceSummary;
+use super::{Error, VectorStore};
+use crate::domain::{CollectionSpec, Embedding, FileStamp, Hit, ImageId, Record};
+
+/// A matrix file is saved anew once this many changes are not in it: fewer
+/// are read from the collection in an instant.
+const CHANGES_WORTH_SAVING: i64 = 4096;
+
+/// How many pictures are looked up between two chances for others to ask.
+const TURN: usize = 256;
+
+/// One space of a collection file.
+///
+/// Clones share the open file.
+#[derive(Clone)]
+pub struct Embedded(Arc<Open>);
+
+/// Each has a connection of its own: a search waits neither for a batch being
+/// written nor for records being read.
+struct Open {
+    path: PathBuf,
+    space: Space,
+    index: Index,
+    reader: Mutex<Connection>,
+    /// None if opened for searching.
+    writer: Option<Mutex<Connection>>,
+}
+
+impl Embedded {
+    /// Opens the collection at `path` for writing and searching; makes it, and
+    /// the space of the model in `spec` beside those of other models, where
+    /// they are missing.
+    ///
+    /// # Errors
+    /// Among others [`Error::NotOurs`], [`Error::NewerVersion`] (the file is
+    /// left as it was), [`Error::ReadOnly`] and [`Error::DiskFull`].
+    pub async fn create(path: &Path, spec: &CollectionSpec) -> Result<Self, Error> {
+        let (path, spec) = (path.to_path_buf(), spec.clone());
+        blocking(move || {
+            let path = absolute(&path)?;
+            let writer = connection::for_writing(&path)?;
+            let space = space::find_or_make(&writer, &path, &spec)?;
+            Open::with(path, space, Some(writer))
+        })
+        .await
+    }
+
+    /// Opens the collection at `path` for searching what the model in `spec`
+    /// embedded, also on a read-only disk. Writing to it is
+    /// [`Error::ReadOnly`].
+    ///
+    /// # Errors
+    /// Among others [`Error::NoCollection`], [`Error::OtherModel`],
+    /// [`Error::NotOurs`] and [`Error::NewerVersion`].
+    pub async fn open(path: &Path, spec: &CollectionSpec) -> Result<Self, Error> {
+        let (path, spec) = (path.to_path_buf(), spec.clone());
+        blocking(move || {
+            let path = absolute(&path)?;
+            let space = space::find(&connection::for_reading(&path)?, &path, &spec)?;
+            Open::with(path, space, None)
+        })
+        .await
+    }
+
+    /// The collection's file, absolute.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Open) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let open = Arc::clone(&self.0);
+        blocking(move || work(&open)).await
+    }
+}
+
+/// What the collection at `path` holds of each model, oldest first. Needs no
+/// model, and no right to write.
+///
+/// # Errors
+/// Among others [`Error::NoCollection`], [`Error::NotOurs`] and
+/// [`Error::NewerVersion`].
+pub async fn spaces(path: &Path) -> Result<Vec<SpaceSummary>, Error> {
+    let path = path.to_path_buf();
+    blocking(move || {
+        let path = absolute(&path)?;
+        space::summaries(&connection::for_reading(&path)?, &path)
+    })
+    .await
+}
+
+#[async_trait]
+impl VectorStore for Embedded {
+    async fn upsert(&self, records: Vec<Record>) -> Result<(), Error> {
+        self.blocking(move |open| open.upsert(&records)).await
+    }
+
+    async fn delete(&self, ids: Vec<ImageId>) -> Result<usize, Error> {
+        self.blocking(move |open| {
+            write::delete(&mut *open.writer()?, &open.space, &ids).at(&open.path)
+        })
+        .await
+    }
+
+    async fn search(&self, query: Embedding, limit: usize) -> Result<Vec<Hit>, Error> {
+        self.blocking(move |open| open.search(&query, limit)).await
+    }
+
+    async fn get(&self, ids: Vec<ImageId>) -> Result<Vec<Record>, Error> {
+        self.blocking(move |open| open.look_up(&ids, read::record)).await
+    }
+
+    async fn stamps(&self, ids: Vec<ImageId>) -> Result<HashMap<ImageId, FileStamp>, Error> {
+        self.blocking(move |open| {
+            let named = |connection: &_, space: &_, id: &ImageId| {
+                Ok(read::stamp(connection, space, id)?.map(|stamp| (id.clone(), stamp)))
+            };
+            open.look_up(&ids, named).map(HashMap::from_iter)
+        })
+        .await
+    }
+
+    async fn count(&self) -> Result<u64, Error> {
+        self.blocking(|open| read::count(&open.reader(), &open.space).at(&open.path)).await
+    }
+
+    /// Saves the matrix for the next opening, if enough has changed. Not
+    /// being able to is no failure: it can be made anew at any time.
+    async fn optimize(&self) {
+        if self.0.writer.is_none() {
+            return;
+        }
+        let open = Arc::clone(&self.0);
+        if let Err(reason) = blocking(move || open.save_matrix()).await {
+            tracing::warn!(reason, "the matrix is not saved; the next first search is slower");
+        }
+    }
+}
+
+impl Open {
+    fn with(path: PathBuf, space: Space, writer: Option<Connection>) -> Result<Embedded, Error> {
+        let index = Index::new(path.clone(), space, connection::for_reading(&path)?);
+        let reader = Mutex::new(connection::for_reading(&path)?);
+        let writer = writer.map(Mutex::new);
+        Ok(Embedded(Arc::new(Self { path, space, index, reader, writer })))
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer(&self) -> Result<MutexGuard<'_, Connection>, Error> {
+        let read_only = || Error::ReadOnly { path: self.path.clone(), doing: STORING };
+        let writer = self.writer.as_ref().ok_or_else(read_only)?;
+        Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn check_dimension(&self, embedding: &Embedding) -> Result<(), Error> {
+        let (expected, actual) = (self.space.dimension, embedding.dimension());
+        if expected == actual { Ok(()) } else { Err(Error::Dimension { expected, actual }) }
+    }
+
+    fn upsert(&self, records: &[Record]) -> Result<(), Error> {
+        records.iter().try_for_each(|record| self.check_dimension(&record.embedding))?;
+        write::upsert(&mut *self.writer()?, &self.space, records).at(&self.path)
+    }
+
+    fn search(&self, query: &Embedding, limit: usize) -> Result<Vec<Hit>, Error> {
+        self.check_dimension(query)?;
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        loop {
+            let nearest = self.index.nearest(query, limit)?;
+            let reader = self.reader();
+            let hits = nearest.into_iter().map(|candidate| read::hit(&reader, candidate));
+            // None if a picture was removed while we searched: without it,
+            // another belongs among the best.
+            if let Some(hits) = hits.collect::<rusqlite::Result<Option<_>>>().at(&self.path)? {
+                return Ok(ranked(hits, limit));
+            }
+        }
+    }
+
+    /// What `find` finds of `ids`, in their order.
+    fn look_up<T>(
+        &self,
+        ids: &[ImageId],
+        find: impl Fn(&Connection, &Space, &ImageId) -> rusqlite::Result<Option<T>>,
+    ) -> Result<Vec<T>, Error> {
+        let mut found = Vec::new();
+        for turn in ids.chunks(TURN) {
+            let reader = self.reader();
+            for id in turn {
+                found.extend(find(&reader, &self.space, id).at(&self.path)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads through a connection of its own, as that may take seconds.
+    fn save_matrix(&self) -> Result<(), sidecar::Unsaved> {
+        let mut reading = connection::for_reading(&self.path)?;
+        if self.unsaved_changes(&reading)? < CHANGES_WORTH_SAVING {
+            return Ok(());
+        }
+        let mark = sidecar::save(&mut reading, &self.path, &self.space)?;
+        // None if another process is at it.
+        mark.map_or(Ok(()), |mark| Ok(space::set_matrix_mark(&*self.writer()?, &self.space, mark)?))
+    }
+
+    fn unsaved_changes(&self, connection: &Connection) -> rusqlite::Result<i64> {
+        let place = sidecar::path(&self.path, &self.space);
+        let saved = space::matrix_mark(connection, &self.space)?
+            .and_then(|mark| sidecar::last_change(&place, &self.space, mark));
+        Ok(space::last_change(connection, &self.space)? - saved.unwrap_or(0))
+    }
+}
+
+/// Best first, equal ones by id.
+fn ranked(mut hits: Vec<Hit>, limit: usize) -> Vec<Hit> {
+    hits.sort_by(|a, b| {
+        b.similarity.cosine().total_cmp(&a.similarity.cosine()).then_with(|| a.id.cmp(&b.id))
+    });
+    hits.truncate(limit);
+    hits
+}
+
+/// Absolute, so that changing the working folder changes no collection.
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).at(path)
+}
+
+/// Runs `work` where waiting for the disk holds nobody up.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
+    }
+}

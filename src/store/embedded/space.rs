@@ -1,0 +1,185 @@
+//! The spaces of a collection file: one per model, and never mixed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::columns::PathColumn;
+use super::connection::beside;
+use super::failure::At;
+use super::sidecar;
+use crate::domain::{CollectionSpec, Fingerprint, ModelId};
+use crate::store::Error;
+
+/// How the embeddings of every space are compared.
+const METRIC: &str = "cosine";
+
+/// One space, as found in the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Space {
+    /// Its number in the file.
+    pub(super) id: i64,
+    /// The model that made its embeddings.
+    pub(super) fingerprint: Fingerprint,
+    /// Components per embedding.
+    pub(super) dimension: usize,
+}
+
+/// What one model's part of a collection holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpaceSummary {
+    /// The model that made the embeddings.
+    pub model: ModelId,
+    /// Components per embedding.
+    pub dimension: usize,
+    /// How embeddings are compared: always `cosine`.
+    pub metric: &'static str,
+    /// How many pictures there are.
+    pub pictures: u64,
+    /// How many of them each folder has, by path.
+    pub folders: Vec<(PathBuf, u64)>,
+    /// The collection's file.
+    pub path: PathBuf,
+    /// Bytes on disk of the whole collection, which its spaces share.
+    pub bytes: u64,
+}
+
+/// The space of the model in `spec`, or the reason to refuse.
+pub(super) fn find(
+    connection: &Connection,
+    path: &Path,
+    spec: &CollectionSpec,
+) -> Result<Space, Error> {
+    let held = all(connection).at(path)?;
+    let Some((_, space)) = held.iter().find(|(model, _)| *model == spec.model) else {
+        let held = held.into_iter().map(|(model, _)| model).collect();
+        return Err(Error::OtherModel { path: path.into(), wanted: spec.model.clone(), held });
+    };
+    if space.dimension != spec.dimension {
+        return Err(Error::Dimension { expected: space.dimension, actual: spec.dimension });
+    }
+    Ok(*space)
+}
+
+/// The same, making the space if there is none.
+pub(super) fn find_or_make(
+    connection: &Connection,
+    path: &Path,
+    spec: &CollectionSpec,
+) -> Result<Space, Error> {
+    match find(connection, path, spec) {
+        Err(Error::OtherModel { .. }) => {
+            make(connection, spec).at(path)?;
+            find(connection, path, spec)
+        }
+        found => found,
+    }
+}
+
+fn make(connection: &Connection, spec: &CollectionSpec) -> rusqlite::Result<usize> {
+    connection.execute(
+        "INSERT INTO space (model_name, fingerprint, dimension, metric) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO NOTHING", // another process was first
+        params![spec.model.name, spec.model.fingerprint, spec.dimension.cast_signed(), METRIC],
+    )
+}
+
+fn all(connection: &Connection) -> rusqlite::Result<Vec<(ModelId, Space)>> {
+    connection
+        .prepare("SELECT id, model_name, fingerprint, dimension FROM space ORDER BY id")?
+        .query_map([], from_row)?
+        .collect()
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<(ModelId, Space)> {
+    let model = ModelId { name: row.get(1)?, fingerprint: row.get(2)? };
+    let dimension = row.get::<_, u32>(3)? as usize;
+    let space = Space { id: row.get(0)?, fingerprint: model.fingerprint, dimension };
+    Ok((model, space))
+}
+
+/// The number of the last change to the space.
+pub(super) fn last_change(connection: &Connection, space: &Space) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT seq FROM space WHERE id = ?1")?
+        .query_row([space.id], |row| row.get(0))
+}
+
+/// What the matrix file saved last is marked with.
+pub(super) fn matrix_mark(
+    connection: &Connection,
+    space: &Space,
+) -> rusqlite::Result<Option<sidecar::Mark>> {
+    connection
+        .query_row("SELECT matrix_mark FROM space WHERE id = ?1", [space.id], |row| row.get(0))
+        .optional()
+        .map(Option::flatten)
+}
+
+/// Ties the matrix file that carries `mark` to the space.
+pub(super) fn set_matrix_mark(
+    connection: &Connection,
+    space: &Space,
+    mark: sidecar::Mark,
+) -> rusqlite::Result<()> {
+    connection
+        .execute("UPDATE space SET matrix_mark = ?2 WHERE id = ?1", params![space.id, mark])
+        .map(|_| ())
+}
+
+/// Gives `each` every picture's number, rising, and the column with its
+/// embedding.
+pub(super) fn every_embedding<E: From<rusqlite::Error>>(
+    connection: &Connection,
+    space: &Space,
+    mut each: impl FnMut(i64, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    // The plus keeps SQLite from finding the rows by index and sorting them:
+    // they lie in the order wanted.
+    let mut statement = connection
+        .prepare("SELECT picture, vector FROM embedding WHERE +space = ?1 ORDER BY picture")?;
+    let mut rows = statement.query([space.id])?;
+    while let Some(row) = rows.next()? {
+        each(row.get(0)?, row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
+    }
+    Ok(())
+}
+
+/// Summaries of every space of the collection at `path`, oldest first.
+pub(super) fn summaries(connection: &Connection, path: &Path) -> Result<Vec<SpaceSummary>, Error> {
+    let spaces = all(connection).at(path)?;
+    let bytes = bytes_on_disk(path, &spaces);
+    let summarize = |(model, space): (ModelId, Space)| {
+        let folders = folders(connection, &space)?;
+        Ok(SpaceSummary {
+            model,
+            dimension: space.dimension,
+            metric: METRIC,
+            pictures: folders.iter().map(|(_, pictures)| pictures).sum(),
+            folders,
+            path: path.to_path_buf(),
+            bytes,
+        })
+    };
+    spaces.into_iter().map(summarize).collect::<rusqlite::Result<_>>().at(path)
+}
+
+fn folders(connection: &Connection, space: &Space) -> rusqlite::Result<Vec<(PathBuf, u64)>> {
+    connection
+        .prepare_cached(
+            "SELECT folder.path, count(*) FROM picture JOIN folder ON folder.id = picture.folder
+             WHERE picture.space = ?1 GROUP BY folder.id ORDER BY folder.path",
+        )?
+        .query_map([space.id], |row| {
+            let pictures = row.get(1).map(i64::cast_unsigned)?;
+            Ok((row.get::<_, PathColumn<_>>(0)?.0, pictures))
+        })?
+        .collect()
+}
+
+fn bytes_on_disk(path: &Path, spaces: &[(ModelId, Space)]) -> u64 {
+    let matrices = spaces.iter().map(|(_, space)| sidecar::path(path, space));
+    let files = [path.to_path_buf(), beside(path, "-wal")].into_iter().chain(matrices);
+    files.filter_map(|file| fs::metadata(file).ok()).map(|found| found.len()).sum()
+}

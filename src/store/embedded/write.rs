@@ -1,0 +1,140 @@
+//! Writes pictures: each batch is one transaction, on the disk when it
+//! returns.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use super::columns::{EmbeddingColumn, PathColumn};
+use super::space::{self, Space};
+use crate::domain::{ImageId, Record};
+
+/// Inserts or replaces `records`, whose embeddings fit the space.
+pub(super) fn upsert(
+    connection: &mut Connection,
+    space: &Space,
+    records: &[Record],
+) -> rusqlite::Result<()> {
+    let mut batch = Batch::begin(connection, space)?;
+    for record in records {
+        batch.upsert(record)?;
+    }
+    batch.commit()
+}
+
+/// Removes what there is of `ids`; returns how many that were.
+pub(super) fn delete(
+    connection: &mut Connection,
+    space: &Space,
+    ids: &[ImageId],
+) -> rusqlite::Result<usize> {
+    let mut batch = Batch::begin(connection, space)?;
+    let mut removed = 0;
+    for id in ids {
+        removed += usize::from(batch.delete(id)?);
+    }
+    batch.commit()?;
+    Ok(removed)
+}
+
+/// A transaction that numbers its changes.
+struct Batch<'a> {
+    transaction: Transaction<'a>,
+    space: &'a Space,
+    seq: i64,
+    folders: HashMap<Box<Path>, i64>,
+}
+
+impl<'a> Batch<'a> {
+    /// Takes the right to write at once, so that no other process can number
+    /// its changes alike.
+    fn begin(connection: &'a mut Connection, space: &'a Space) -> rusqlite::Result<Self> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let seq = space::last_change(&transaction, space)?;
+        Ok(Self { transaction, space, seq, folders: HashMap::new() })
+    }
+
+    fn upsert(&mut self, record: &Record) -> rusqlite::Result<()> {
+        let picture = self.upsert_picture(record)?;
+        self.seq += 1;
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO embedding (picture, space, seq, vector) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET seq = excluded.seq, vector = excluded.vector",
+            )?
+            .execute(params![picture, self.space.id, self.seq, EmbeddingColumn(&record.embedding)])
+            .map(|_| ())
+    }
+
+    fn upsert_picture(&mut self, record: &Record) -> rusqlite::Result<i64> {
+        let folder = self.folder(record.id.folder())?;
+        let (stamp, pixels) = (&record.stamp, &record.pixels);
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO picture (space, folder, path, size, modified, hash, width, height)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT DO UPDATE SET size = excluded.size, modified = excluded.modified,
+                 hash = excluded.hash, width = excluded.width, height = excluded.height
+                 RETURNING id",
+            )?
+            .query_row(
+                params![
+                    self.space.id,
+                    folder,
+                    PathColumn(record.id.path()),
+                    stamp.size.cast_signed(),
+                    stamp.modified,
+                    stamp.hash,
+                    pixels.width,
+                    pixels.height
+                ],
+                |row| row.get(0),
+            )
+    }
+
+    fn folder(&mut self, path: &Path) -> rusqlite::Result<i64> {
+        if let Some(&folder) = self.folders.get(path) {
+            return Ok(folder);
+        }
+        let folder = self
+            .transaction
+            .prepare_cached(
+                // Changing nothing, as only a row that was written is returned.
+                "INSERT INTO folder (path) VALUES (?1)
+                 ON CONFLICT DO UPDATE SET path = excluded.path RETURNING id",
+            )?
+            .query_row([PathColumn(path)], |row| row.get(0))?;
+        self.folders.insert(path.into(), folder);
+        Ok(folder)
+    }
+
+    fn delete(&mut self, id: &ImageId) -> rusqlite::Result<bool> {
+        let Some(picture) = self.remove_picture(id)? else { return Ok(false) };
+        self.seq += 1;
+        self.transaction
+            .prepare_cached("INSERT INTO tombstone (space, seq, picture) VALUES (?1, ?2, ?3)")?
+            .execute([self.space.id, self.seq, picture])?;
+        Ok(true)
+    }
+
+    /// The embedding goes with its picture.
+    fn remove_picture(&self, id: &ImageId) -> rusqlite::Result<Option<i64>> {
+        self.transaction
+            .prepare_cached(
+                "DELETE FROM picture WHERE space = ?1 AND path = ?3
+                 AND folder = (SELECT id FROM folder WHERE path = ?2) RETURNING id",
+            )?
+            .query_row(
+                params![self.space.id, PathColumn(id.folder()), PathColumn(id.path())],
+                |row| row.get(0),
+            )
+            .optional()
+    }
+
+    fn commit(self) -> rusqlite::Result<()> {
+        self.transaction
+            .execute("UPDATE space SET seq = ?2 WHERE id = ?1", [self.space.id, self.seq])?;
+        self.transaction.commit()
+    }
+}

@@ -1,0 +1,140 @@
+//! What was typed, understood: words, or the path of a picture.
+
+use std::path::{Path, PathBuf};
+
+use crate::backend::Query;
+use crate::picture::named_like_a_picture;
+
+/// Reads `typed` as a query, or `None` if there is nothing in it.
+///
+/// A path may be quoted, escaped or a `file://` address, as terminals paste a
+/// dropped file. What looks like a path of a picture is one even if no such
+/// file exists, so that a typing error is not searched for as words. A `/`
+/// typed out of habit before words is passed over.
+pub(super) fn parse(
+    typed: &str,
+    is_file: impl Fn(&Path) -> bool,
+    home: Option<&Path>,
+) -> Option<Query> {
+    let typed = typed.trim();
+    let candidates = candidates(typed, home);
+    let existing = candidates.iter().find(|path| is_file(path));
+    let meant = candidates.iter().find(|path| is_rooted(typed) && named_like_a_picture(path));
+    if let Some(path) = existing.or(meant) {
+        return Some(Query::Picture(path.clone()));
+    }
+    let words = typed.strip_prefix('/').unwrap_or(typed).trim();
+    (!words.is_empty()).then(|| Query::Text(words.to_owned()))
+}
+
+/// Whether it starts like a path.
+fn is_rooted(typed: &str) -> bool {
+    let typed = typed.trim_start_matches(['\'', '"']);
+    ["/", "./", "../", "~/", "file://"].iter().any(|start| typed.starts_with(start))
+}
+
+/// Every path the text may mean, the most literal first.
+fn candidates(typed: &str, home: Option<&Path>) -> Vec<PathBuf> {
+    let unquoted = ['\'', '"']
+        .iter()
+        .find_map(|quote| typed.strip_prefix(*quote)?.strip_suffix(*quote))
+        .unwrap_or(typed);
+    let mut candidates = vec![PathBuf::from(unquoted)];
+    if let Some(address) = unquoted.strip_prefix("file://") {
+        let path = address.strip_prefix("localhost").unwrap_or(address);
+        candidates = vec![PathBuf::from(percent_decoded(path))];
+    } else if let (Some(rest), Some(home)) = (unquoted.strip_prefix("~/"), home) {
+        candidates = vec![home.join(rest), home.join(unescaped(rest))];
+    } else if unquoted.contains('\\') {
+        candidates.push(PathBuf::from(unescaped(unquoted)));
+    }
+    candidates
+}
+
+/// Without the backslashes a shell would take away.
+fn unescaped(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut plain = String::with_capacity(text.len());
+    while let Some(c) = chars.next() {
+        plain.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    plain
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let decoded = match rest {
+            [b'%', high, low, ..] => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
+            _ => None,
+        };
+        bytes.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() { &rest[3..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(typed: &str) -> Option<Query> {
+        let files = ["/cars/my car.jpg", "/home/me/a.png", "relative.jpg", "/cars/no-extension"];
+        parse(
+            typed,
+            |path| files.iter().any(|file| Path::new(file) == path),
+            Some(Path::new("/home/me")),
+        )
+    }
+
+    fn picture(path: &str) -> Option<Query> {
+        Some(Query::Picture(path.into()))
+    }
+
+    fn words(text: &str) -> Option<Query> {
+        Some(Query::Text(text.into()))
+    }
+
+    #[test]
+    fn words_are_words() {
+        assert_eq!(parsed("  red tesla "), words("red tesla"));
+        assert_eq!(parsed("car.jpg"), words("car.jpg"));
+        assert_eq!(parsed("   "), None);
+        assert_eq!(parsed("/"), None);
+        assert_eq!(parsed("/red convertible"), words("red convertible"));
+    }
+
+    #[test]
+    fn a_dropped_file_is_a_picture_however_the_terminal_writes_it() {
+        for typed in [
+            "/cars/my car.jpg",
+            "'/cars/my car.jpg'",
+            "\"/cars/my car.jpg\"",
+            "/cars/my\\ car.jpg",
+            "file:///cars/my%20car.jpg",
+            "file://localhost/cars/my%20car.jpg",
+        ] {
+            assert_eq!(parsed(typed), picture("/cars/my car.jpg"), "{typed}");
+        }
+        assert_eq!(parsed("~/a.png"), picture("/home/me/a.png"));
+        assert_eq!(parsed("relative.jpg"), picture("relative.jpg"));
+        assert_eq!(parsed("/cars/no-extension"), picture("/cars/no-extension"));
+    }
+
+    #[test]
+    fn a_mistyped_path_is_not_searched_for_as_words() {
+        assert_eq!(parsed("/cars/my cat.jpg"), picture("/cars/my cat.jpg"));
+        assert_eq!(parsed("./x.png"), picture("./x.png"));
+    }
+
+    #[test]
+    fn broken_percent_escapes_are_taken_as_they_are() {
+        assert_eq!(percent_decoded("%zz%4"), "%zz%4");
+        assert_eq!(percent_decoded("%C5%A1"), "š");
+    }
+}

@@ -1,0 +1,237 @@
+//! What every store promises, told as one story; and what the embedded one
+//! promises besides.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use carlens::domain::{Embedding, ImageId, Record};
+use carlens::store::{Embedded, Error, VectorStore, embedded};
+
+use crate::store_samples::{ROUNDING, assert_exact, embedding, id, random_embedding, record, spec};
+
+/// Told to an empty store of embeddings with four components.
+async fn contract(store: &dyn VectorStore) {
+    an_empty_store_finds_nothing(store).await;
+    what_is_stored_is_found_best_first(store).await;
+    a_picture_stored_again_is_replaced(store).await;
+    records_come_back_as_they_were(store).await;
+    an_embedding_of_another_length_is_refused(store).await;
+    equal_ones_are_ordered_by_id(store).await;
+    a_picture_deleted_is_gone(store).await;
+    names_are_kept_byte_for_byte(store).await;
+    batches_of_any_length_are_stored(store).await;
+}
+
+fn east() -> Embedding {
+    embedding(&[1.0, 0.0, 0.0, 0.0])
+}
+
+async fn found(store: &dyn VectorStore, limit: usize) -> Vec<ImageId> {
+    store.search(east(), limit).await.unwrap().into_iter().map(|hit| hit.id).collect()
+}
+
+async fn an_empty_store_finds_nothing(store: &dyn VectorStore) {
+    assert_eq!(store.count().await.unwrap(), 0);
+    assert_eq!(store.search(east(), 10).await.unwrap(), []);
+    assert_eq!(store.get(vec![id("a.jpg")]).await.unwrap(), []);
+    assert!(store.stamps(vec![id("a.jpg")]).await.unwrap().is_empty());
+    assert_eq!(store.delete(vec![id("a.jpg")]).await.unwrap(), 0);
+    store.upsert(Vec::new()).await.unwrap();
+    store.optimize().await;
+}
+
+async fn what_is_stored_is_found_best_first(store: &dyn VectorStore) {
+    let batch = vec![
+        record(id("opposite.jpg"), embedding(&[-1.0, 0.0, 0.0, 0.0])),
+        record(id("same.jpg"), east()),
+        record(id("unrelated.jpg"), embedding(&[0.0, 1.0, 0.0, 0.0])),
+    ];
+    store.upsert(batch.clone()).await.unwrap();
+    let hits = store.search(east(), 10).await.unwrap();
+    assert_exact(&hits, &east(), &batch, 10);
+    let cosines: Vec<f32> = hits.iter().map(|hit| hit.similarity.cosine()).collect();
+    for (cosine, plain) in cosines.iter().zip([1.0, 0.0, -1.0]) {
+        assert!((cosine - plain).abs() < ROUNDING, "{cosine} is not {plain}");
+    }
+    assert_eq!(found(store, 1).await, [id("same.jpg")]);
+    assert_eq!(found(store, 0).await, []);
+    assert_eq!(found(store, usize::MAX).await.len(), 3);
+    assert_eq!(store.count().await.unwrap(), 3);
+}
+
+async fn a_picture_stored_again_is_replaced(store: &dyn VectorStore) {
+    let turned = record(id("opposite.jpg"), embedding(&[0.8, 0.6, 0.0, 0.0]));
+    store.upsert(vec![turned.clone()]).await.unwrap();
+    assert_eq!(store.count().await.unwrap(), 3);
+    let order = ["same.jpg", "opposite.jpg", "unrelated.jpg"].map(id);
+    assert_eq!(found(store, 10).await, order);
+    let stamps = store.stamps(vec![turned.id.clone()]).await.unwrap();
+    assert_eq!(stamps[&turned.id], turned.stamp);
+}
+
+async fn records_come_back_as_they_were(store: &dyn VectorStore) {
+    let asked = ["unrelated.jpg", "absent.jpg", "same.jpg"].map(id);
+    let records = store.get(asked.to_vec()).await.unwrap();
+    let original = record(id("same.jpg"), east());
+    assert_eq!(records.len(), 2);
+    assert_eq!(records[0].id, id("unrelated.jpg"));
+    assert_eq!((&records[1].id, records[1].pixels), (&original.id, original.pixels));
+    assert_eq!(records[1].stamp, original.stamp);
+    assert!(records[1].embedding.similarity(&east()).cosine() > 1.0 - ROUNDING);
+    assert_eq!(store.stamps(asked.to_vec()).await.unwrap().len(), 2);
+}
+
+async fn an_embedding_of_another_length_is_refused(store: &dyn VectorStore) {
+    let short = embedding(&[1.0, 2.0, 3.0]);
+    let fits = record(id("fits.jpg"), east());
+    let batch = vec![fits, record(id("short.jpg"), short.clone())];
+    let refused = store.upsert(batch).await.unwrap_err();
+    assert!(matches!(refused, Error::Dimension { expected: 4, actual: 3 }), "{refused}");
+    assert_eq!(store.count().await.unwrap(), 3, "all of a batch or none");
+    let refused = store.search(short, 10).await.unwrap_err();
+    assert!(matches!(refused, Error::Dimension { expected: 4, actual: 3 }), "{refused}");
+}
+
+async fn equal_ones_are_ordered_by_id(store: &dyn VectorStore) {
+    let twins = ["z.jpg", "y.jpg", "a/b.jpg", "a.jpg"];
+    let batch = twins.map(|name| record(id(name), embedding(&[9.0, 3.0, 0.0, 0.0])));
+    store.upsert(batch.to_vec()).await.unwrap();
+    let mut order = vec![id("same.jpg")];
+    order.extend(["a/b.jpg", "a.jpg", "y.jpg", "z.jpg"].map(id));
+    order[1..].sort();
+    for limit in 1..=5 {
+        assert_eq!(found(store, limit).await, order[..limit], "limit {limit}");
+    }
+}
+
+async fn a_picture_deleted_is_gone(store: &dyn VectorStore) {
+    let twice = ["z.jpg", "absent.jpg", "z.jpg", "same.jpg"].map(id);
+    assert_eq!(store.delete(twice.to_vec()).await.unwrap(), 2);
+    assert_eq!(store.count().await.unwrap(), 5);
+    let left = found(store, 10).await;
+    assert_eq!(left.len(), 5);
+    assert!(!left.contains(&id("same.jpg")) && !left.contains(&id("z.jpg")));
+    assert!(store.get(vec![id("same.jpg")]).await.unwrap().is_empty());
+    store.upsert(vec![record(id("same.jpg"), east())]).await.unwrap();
+    assert_eq!(found(store, 1).await, [id("same.jpg")]);
+}
+
+async fn names_are_kept_byte_for_byte(store: &dyn VectorStore) {
+    let names = [&b"line\nbreak.jpg"[..], b"\xff\xfe.jpg", b"\x1b[31m.jpg", "Škoda.jpg".as_bytes()];
+    let ids = names.map(|name| {
+        ImageId::new(
+            Path::new(OsStr::from_bytes(b"/f\xf0lder")),
+            Path::new(OsStr::from_bytes(name)),
+        )
+    });
+    let batch = ids.clone().map(|id| record(id, embedding(&[0.0, 0.0, 0.0, 1.0])));
+    store.upsert(batch.to_vec()).await.unwrap();
+    let north = embedding(&[0.0, 0.0, 0.0, 1.0]);
+    let hits = store.search(north, names.len()).await.unwrap();
+    for id in &ids {
+        assert!(hits.iter().any(|hit| {
+            hit.id.path().as_os_str() == id.path().as_os_str() && hit.id.folder() == id.folder()
+        }));
+    }
+    assert_eq!(store.delete(ids.to_vec()).await.unwrap(), names.len());
+}
+
+async fn batches_of_any_length_are_stored(store: &dyn VectorStore) {
+    let before = store.count().await.unwrap();
+    let batch: Vec<Record> =
+        (0..1234).map(|i| record(id(format!("{i}.jpg")), random_embedding(i, 4))).collect();
+    store.upsert(batch.clone()).await.unwrap();
+    assert_eq!(store.count().await.unwrap(), before + 1234);
+    let ids: Vec<ImageId> = batch.into_iter().map(|record| record.id).collect();
+    assert_eq!(store.get(ids.clone()).await.unwrap().len(), 1234);
+    assert_eq!(store.stamps(ids.clone()).await.unwrap().len(), 1234);
+    assert_eq!(store.delete(ids).await.unwrap(), 1234);
+}
+
+#[tokio::test]
+async fn the_embedded_store_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Embedded::create(&folder.path().join("cars.db"), &spec("a", 4)).await.unwrap();
+    contract(&store).await;
+}
+
+#[tokio::test]
+async fn the_contract_holds_beside_another_models_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cars.db");
+    let other = Embedded::create(&path, &spec("other", 4)).await.unwrap();
+    let theirs = record(id("same.jpg"), embedding(&[1.0, 1.0, 0.0, 0.0]));
+    other.upsert(vec![theirs.clone()]).await.unwrap();
+    let store = Embedded::create(&path, &spec("a", 4)).await.unwrap();
+    contract(&store).await;
+    assert_exact(&other.search(east(), 9).await.unwrap(), &east(), &[theirs], 9);
+}
+
+#[tokio::test]
+async fn searching_is_exact_for_any_dimension() {
+    for dimension in [1, 16, 100, 512, 513] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cars.db");
+        let store = Embedded::create(&path, &spec("a", dimension)).await.unwrap();
+        let mut all: Vec<Record> =
+            (0..700).map(|i| record(id(i.to_string()), random_embedding(i, dimension))).collect();
+        // Half before the first search, half after; some of the first again.
+        store.upsert(all[..350].to_vec()).await.unwrap();
+        store.search(random_embedding(0, dimension), 1).await.unwrap();
+        for i in 0..50 {
+            all[i] = record(all[i].id.clone(), random_embedding(9000 + i as u64, dimension));
+        }
+        store.upsert(all[..50].to_vec()).await.unwrap();
+        store.upsert(all[350..].to_vec()).await.unwrap();
+        for query in 1000..1010 {
+            let query = random_embedding(query, dimension);
+            assert_exact(&store.search(query.clone(), 40).await.unwrap(), &query, &all, 40);
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_model_has_a_space_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cars.db");
+    let first = Embedded::create(&path, &spec("first", 4)).await.unwrap();
+    first.upsert(vec![record(id("a.jpg"), east())]).await.unwrap();
+
+    let refused = Embedded::open(&path, &spec("second", 5)).await.err().unwrap();
+    let Error::OtherModel { wanted, held, .. } = &refused else { panic!("{refused}") };
+    assert_eq!((wanted, &held[..]), (&spec("second", 5).model, &[spec("first", 4).model][..]));
+    assert!(refused.to_string().contains("first (66697273)"), "{refused}");
+    let refused = Embedded::open(&path, &spec("first", 5)).await.err().unwrap();
+    assert!(matches!(refused, Error::Dimension { expected: 4, actual: 5 }), "{refused}");
+
+    let second = Embedded::create(&path, &spec("second", 5)).await.unwrap();
+    assert_eq!(second.count().await.unwrap(), 0);
+    let elsewhere = ImageId::new(Path::new("/trucks"), Path::new("t.jpg"));
+    let batch = [id("a.jpg"), id("b.jpg"), elsewhere];
+    let batch = batch.map(|id| record(id, embedding(&[1.0, 2.0, 3.0, 4.0, 5.0])));
+    second.upsert(batch.to_vec()).await.unwrap();
+    assert_eq!(first.count().await.unwrap(), 1);
+
+    let spaces = embedded::spaces(&path).await.unwrap();
+    let [one, two] = &spaces[..] else { panic!("{spaces:?}") };
+    assert_eq!((&*one.model.name, one.dimension, one.pictures), ("first", 4, 1));
+    assert_eq!((&*two.model.name, two.dimension, two.pictures), ("second", 5, 3));
+    assert_eq!(two.folders, [("/cars".into(), 2), ("/trucks".into(), 1)]);
+    assert_eq!((one.metric, &one.path), ("cosine", &path));
+    assert!(one.bytes > 8192);
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_when_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/er/cars.db");
+    let all = [record(id("a.jpg"), east()), record(id("b.jpg"), embedding(&[1.0, 1.0, 0.0, 0.0]))];
+    let store = Embedded::create(&path, &spec("a", 4)).await.unwrap();
+    store.upsert(all.to_vec()).await.unwrap();
+    drop(store);
+    let store = Embedded::open(&path, &spec("a", 4)).await.unwrap();
+    assert_exact(&store.search(east(), 9).await.unwrap(), &east(), &all, 9);
+    let refused = store.upsert(all.to_vec()).await.unwrap_err();
+    assert!(matches!(refused, Error::ReadOnly { .. }), "{refused}");
+}
