@@ -17,6 +17,9 @@ const LONGEST_QUESTION: usize = 32;
 /// Turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Makes this test binary run [`program`] and nothing else.
+const ARGUMENTS: &[&str] = &["pty::program::run", "--exact", "--ignored", "--nocapture"];
+
 /// What a terminal says of itself; nothing where empty.
 #[derive(Clone)]
 pub struct Answers {
@@ -76,9 +79,23 @@ pub struct FakeTerminal {
 impl FakeTerminal {
     /// Starts [`program`] in a terminal that gives `answers`.
     pub fn start(answers: &Answers) -> Self {
+        Self::run(command(ARGUMENTS), answers)
+    }
+
+    /// Starts a shell with job control, and [`program`] from it.
+    pub fn start_from_shell(answers: &Answers) -> Self {
+        let program = std::env::current_exe().unwrap();
+        let mut shell = command(&["-i"]);
+        shell.get_argv_mut()[0] = "sh".into();
+        let terminal = Self::run(shell, answers);
+        terminal.press(&format!("'{}' {}\r", program.display(), ARGUMENTS.join(" ")));
+        terminal
+    }
+
+    fn run(command: CommandBuilder, answers: &Answers) -> Self {
         let size = PtySize { rows: ROWS.get(), cols: COLUMNS.get(), ..PtySize::default() };
         let pty = native_pty_system().openpty(size).unwrap();
-        let program = pty.slave.spawn_command(command()).unwrap();
+        let program = pty.slave.spawn_command(command).unwrap();
         let seen = Seen {
             screen: vt100::Parser::new(ROWS, COLUMNS, 0),
             output: Vec::new(),
@@ -165,14 +182,14 @@ impl Drop for FakeTerminal {
     }
 }
 
-/// This test binary, about to run [`program`] and nothing else.
-fn command() -> CommandBuilder {
+/// This test binary in an environment that gives nothing away.
+fn command(arguments: &[&str]) -> CommandBuilder {
     let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
-    command.args(["pty::program::run", "--exact", "--ignored", "--nocapture"]);
+    command.args(arguments);
     command.env_clear();
-    for (name, value) in [("TERM", "xterm-256color"), (program::VARIABLE, "1")] {
-        command.env(name, value);
-    }
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("TERM", "xterm-256color");
+    command.env(program::VARIABLE, "1");
     command
 }
 

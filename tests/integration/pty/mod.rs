@@ -165,3 +165,20 @@ fn a_suspended_screen_comes_back_with_its_picture() {
     terminal.quit();
     terminal.assert_restored();
 }
+
+#[test]
+fn a_job_stops_and_continues_as_often_as_asked() {
+    let mut terminal = FakeTerminal::start_from_shell(&Answers::PLAIN);
+    for times in 1..=2 {
+        terminal.wait_for_screen("a red cell", |screen| middle(screen) == red());
+        terminal.press("z");
+        terminal.wait_for_outputs("the shell", "Stopped", times);
+        terminal.assert_restored();
+        terminal.press("fg\r");
+    }
+    terminal.wait_for_screen("a red cell", |screen| middle(screen) == red());
+    terminal.press("q");
+    terminal.wait_for_text("1 passed");
+    terminal.press("exit\r");
+    terminal.wait_for_exit();
+}
