@@ -96,6 +96,11 @@ impl Settings {
         })
     }
 
+    /// A test parses them.
+    fn defaults() -> Self {
+        Self::from_toml(DEFAULTS).expect("the defaults are TOML")
+    }
+
     fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }
@@ -151,7 +156,7 @@ impl Config {
             Some(path) => Settings::from_file(path)?,
             None => optional(Settings::from_file(&folders.config.join("config.toml")))?,
         };
-        let defaults = Settings::from_toml(DEFAULTS).expect("a test parses the defaults");
+        let defaults = Settings::defaults();
         let settings = flags.or(Settings::from_environment(lookup)?).or(from_file).or(defaults);
         Self::from_settings(settings, folders)
     }

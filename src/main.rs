@@ -111,7 +111,7 @@ async fn asked_to_end() {
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Runs one front end to its end. The backend has put everything safe by

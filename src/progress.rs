@@ -10,28 +10,28 @@ pub(crate) fn load_line(progress: &LoadProgress) -> String {
     if !progress.walked {
         return "looking for pictures".into();
     }
-    let mut line = format!("{} of {} pictures", progress.done(), progress.found);
-    if let Some((rate, left)) =
-        rate(progress.done() as u64, progress.found as u64, progress.elapsed)
-    {
-        line += &format!(", {rate:.1}/s, {} left", seconds(left));
-    }
-    if let Some(current) = &progress.current {
-        line += &format!(": {}", Printable::new(current));
-    }
-    line
+    let (done, found) = (progress.done(), progress.found);
+    let pace = rate(done as u64, found as u64, progress.elapsed)
+        .map(|(rate, left)| format!(", {rate:.1}/s, {} left", seconds(left)));
+    let current = progress.current.as_ref().map(|path| format!(": {}", Printable::new(path)));
+    [format!("{done} of {found} pictures"), pace.unwrap_or_default(), current.unwrap_or_default()]
+        .concat()
 }
 
 /// `120 of 605 MB, 9.8 MB/s, 49 s left: model.safetensors`
 pub(crate) fn pull_line(progress: &PullProgress) -> String {
     let megabytes = |bytes: u64| bytes / 1_000_000;
-    let mut line = format!("{} of {} MB", megabytes(progress.done), megabytes(progress.total));
     let here_before = progress.done - progress.received.min(progress.done);
     let rest = progress.total.saturating_sub(here_before);
-    if let Some((rate, left)) = rate(progress.received, rest, progress.elapsed) {
-        line += &format!(", {:.1} MB/s, {} left", rate / 1e6, seconds(left));
-    }
-    line + &format!(": {}", Printable::new(&progress.file))
+    let pace = rate(progress.received, rest, progress.elapsed)
+        .map(|(rate, left)| format!(", {:.1} MB/s, {} left", rate / 1e6, seconds(left)));
+    format!(
+        "{} of {} MB{}: {}",
+        megabytes(progress.done),
+        megabytes(progress.total),
+        pace.unwrap_or_default(),
+        Printable::new(&progress.file)
+    )
 }
 
 /// Per second, and the time left; nothing before there is something to go by.

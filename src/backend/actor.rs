@@ -86,7 +86,9 @@ impl Actor {
             Request::Load { id, folder } => self.spawn(id, |token| work.load(id, folder, token)),
             Request::Search { id, query, limit } => {
                 let superseded = self.newest_search.replace(id);
-                superseded.into_iter().for_each(|id| self.cancel(id));
+                if let Some(superseded) = superseded {
+                    self.cancel(superseded);
+                }
                 self.spawn(id, |token| {
                     work.answer(id, token, async move |work: Work| {
                         let answer = search::search(work.session().await?, query, limit).await?;
@@ -96,7 +98,9 @@ impl Actor {
             }
             Request::Thumbnail { id, path, bounds } => {
                 let superseded = self.newest_thumbnail.replace(id);
-                superseded.into_iter().for_each(|id| self.cancel(id));
+                if let Some(superseded) = superseded {
+                    self.cancel(superseded);
+                }
                 self.spawn(id, |token| {
                     work.answer(id, token, async move |_| {
                         Ok(Event::ThumbnailReady(id, thumbnail::thumbnail(path, bounds).await?))

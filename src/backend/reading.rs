@@ -66,16 +66,16 @@ impl Reader {
                 }
             };
             for id in ids {
-                if read.blocking_send(self.read(id, &known)).is_err() {
+                if read.blocking_send(self.read(&id, &known)).is_err() {
                     return;
                 }
             }
         }
     }
 
-    fn read(&self, id: ImageId, known: &HashMap<ImageId, FileStamp>) -> Read {
-        let known = known.get(&id).copied();
-        self.read_unless_known(&id, known).unwrap_or_else(|error| {
+    fn read(&self, id: &ImageId, known: &HashMap<ImageId, FileStamp>) -> Read {
+        let known = known.get(id).copied();
+        self.read_unless_known(id, known).unwrap_or_else(|error| {
             let path = id.path().to_owned();
             Read::Problem(FileProblem { path, reason: error.to_string() })
         })

@@ -218,7 +218,9 @@ fn fingerprint(settings: &[&[u8]], weights: &Weights) -> Fingerprint {
         digest.update((bytes.len() as u64).to_le_bytes());
         digest.update(bytes);
     };
-    settings.iter().for_each(|bytes| part(bytes));
+    for bytes in settings {
+        part(bytes);
+    }
     let (header, data) = weights.as_bytes().split_at(weights.header_len());
     part(header);
     part(&(data.len() as u64).to_le_bytes());

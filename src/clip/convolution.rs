@@ -133,7 +133,9 @@ impl Depthwise {
                     row.iter_mut().zip(shifted).for_each(|(sum, x)| *sum += tap * x);
                 }
             }
-            row.iter_mut().for_each(|x| *x = Tail::Relu6.apply(*x));
+            for x in row {
+                *x = Tail::Relu6.apply(*x);
+            }
         }
     }
 }

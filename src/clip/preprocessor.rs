@@ -276,6 +276,7 @@ const OPENAI_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 /// Keys left out have the values of transformers' `CLIPImageProcessor`.
 #[derive(Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "the file's own keys")]
 struct HuggingFace {
     do_resize: bool,
     size: Size,

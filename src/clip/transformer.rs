@@ -16,9 +16,9 @@ pub(super) struct Transformer {
 
 #[derive(Debug)]
 struct Layer {
-    layer_norm1: LayerNorm,
+    norm1: LayerNorm,
     attention: Attention,
-    layer_norm2: LayerNorm,
+    norm2: LayerNorm,
     fc1: Linear,
     activation: Activation,
     fc2: Linear,
@@ -61,9 +61,9 @@ impl Layer {
     ) -> std::result::Result<Self, Error> {
         let TransformerConfig { width, mlp_width, layer_norm_eps: eps, .. } = *config;
         Ok(Self {
-            layer_norm1: weights.layer_norm(&format!("{name}.layer_norm1"), width, eps)?,
+            norm1: weights.layer_norm(&format!("{name}.layer_norm1"), width, eps)?,
             attention: Attention::read(weights, &format!("{name}.self_attn"), config)?,
-            layer_norm2: weights.layer_norm(&format!("{name}.layer_norm2"), width, eps)?,
+            norm2: weights.layer_norm(&format!("{name}.layer_norm2"), width, eps)?,
             fc1: weights.linear(&format!("{name}.mlp.fc1"), width, mlp_width)?,
             activation: config.activation,
             fc2: weights.linear(&format!("{name}.mlp.fc2"), mlp_width, width)?,
@@ -71,9 +71,9 @@ impl Layer {
     }
 
     fn forward(&self, xs: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let attended = self.attention.forward(&self.layer_norm1.forward(xs)?, mask)?;
+        let attended = self.attention.forward(&self.norm1.forward(xs)?, mask)?;
         let xs = (xs + attended)?;
-        let hidden = self.fc1.forward(&self.layer_norm2.forward(&xs)?)?;
+        let hidden = self.fc1.forward(&self.norm2.forward(&xs)?)?;
         &xs + self.fc2.forward(&self.activation.forward(&hidden)?)?
     }
 }

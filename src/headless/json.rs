@@ -29,10 +29,15 @@ fn hit((hit, rank): (&Hit, u64)) -> Value {
     object.extend(named_path("id", hit.id.path()));
     object.extend(named_path("folder", hit.id.folder()));
     object.insert("rank".into(), json!(rank));
-    object.insert("similarity".into(), json!(hit.similarity.cosine()));
+    object.insert("similarity".into(), json!(six_places(hit.similarity.cosine())));
     object.insert("width".into(), json!(hit.pixels.map(|pixels| pixels.width)));
     object.insert("height".into(), json!(hit.pixels.map(|pixels| pixels.height)));
     Value::Object(object)
+}
+
+/// More places than the collection's f16 embeddings carry.
+fn six_places(x: f32) -> f64 {
+    (f64::from(x) * 1e6).round() / 1e6
 }
 
 /// One folder of `carlens load --json`.
@@ -61,7 +66,7 @@ pub(super) fn loaded(
 }
 
 /// `carlens load --json`.
-pub(super) fn loads(folders: Vec<Value>) -> Value {
+pub(super) fn loads(folders: &[Value]) -> Value {
     json!({ "version": VERSION, "folders": folders })
 }
 
@@ -99,7 +104,7 @@ fn model(model: &ModelId) -> Value {
 }
 
 /// `carlens model list --json`.
-pub(super) fn models(models: Vec<Value>) -> Value {
+pub(super) fn models(models: &[Value]) -> Value {
     json!({ "version": VERSION, "models": models })
 }
 

@@ -47,7 +47,7 @@ pub async fn load(
         }
     }
     if json {
-        writeln!(output.out, "{}", json::loads(loaded))?;
+        writeln!(output.out, "{}", json::loads(&loaded))?;
     }
     Ok(outcome)
 }

@@ -30,8 +30,8 @@ pub async fn model(
 async fn list(backend: &mut Backend, json: bool, output: &mut Output<'_>) -> io::Result<Outcome> {
     match follow(backend, Request::Models { id: RequestId(1) }, |_| Ok(())).await? {
         Event::ModelsListed(_, models) if json => {
-            let models = models.iter().map(entry).collect();
-            writeln!(output.out, "{}", document::models(models)).map(|()| Outcome::Found)
+            let models: Vec<Value> = models.iter().map(entry).collect();
+            writeln!(output.out, "{}", document::models(&models)).map(|()| Outcome::Found)
         }
         Event::ModelsListed(_, models) => {
             models.iter().try_for_each(|model| describe(model, output)).map(|()| Outcome::Found)

@@ -39,7 +39,7 @@ fn print(status: &Status, output: &mut Output<'_>) -> io::Result<()> {
     writeln!(output.out, "collection  {}", Printable::new(&status.collection))?;
     match status.space() {
         None => {
-            writeln!(output.out, "pictures    none yet: load a folder with `carlens load DIR`")?
+            writeln!(output.out, "pictures    none yet: load a folder with `carlens load DIR`")?;
         }
         Some(space) => print_space(space, output)?,
     }

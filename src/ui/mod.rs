@@ -120,9 +120,11 @@ pub async fn run(
         }
         rim.canvas.draw(|frame| view::view(state, frame))?;
         let message = tokio::select! {
-            event = input.next(), if listening => match event {
-                Some(event) => message_of(&event?, state),
-                None => { listening = false; None }
+            event = input.next(), if listening => if let Some(event) = event {
+                message_of(&event?, state)
+            } else {
+                listening = false;
+                None
             },
             event = rim.backend.next_event(), if listening || state.is_waiting() => {
                 event.map(Message::Backend)

@@ -92,10 +92,12 @@ mod tests {
         )
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "to be compared with what is parsed")]
     fn picture(path: &str) -> Option<Query> {
         Some(Query::Picture(path.into()))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "to be compared with what is parsed")]
     fn words(text: &str) -> Option<Query> {
         Some(Query::Text(text.into()))
     }

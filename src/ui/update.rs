@@ -7,7 +7,9 @@ use ratatui::layout::Size;
 use super::message::{Effect, Message};
 use super::state::{Answered, BackendState, DownloadState, Focus, LoadState, PictureState, State};
 use super::view;
-use crate::backend::{Event, Failure, Query, Request, RequestId, Status, Thumbnail};
+use crate::backend::{
+    Event, Failure, LoadProgress, PullProgress, Query, Request, RequestId, Status, Thumbnail,
+};
 use crate::domain::PixelSize;
 
 /// Pictures are decoded no larger than this: more than any pane shows.
@@ -119,7 +121,7 @@ fn download(state: &mut State) -> Vec<Effect> {
     };
     let Some(offer) = offer else { return Vec::new() };
     let id = state.next_id();
-    state.download = DownloadState::Running(id, offer.preset.clone(), Default::default());
+    state.download = DownloadState::Running(id, offer.preset.clone(), PullProgress::default());
     vec![Effect::Send(Request::Pull { id, preset: offer.preset })]
 }
 
@@ -234,7 +236,7 @@ fn load_next(state: &mut State) -> Option<Effect> {
 /// Begins to load `folder`, which is there.
 pub(super) fn load(state: &mut State, folder: std::path::PathBuf) -> Effect {
     let id = state.next_id();
-    state.load = LoadState::Running { id, progress: Default::default(), failed: Vec::new() };
+    state.load = LoadState::Running { id, progress: LoadProgress::default(), failed: Vec::new() };
     Effect::Send(Request::Load { id, folder })
 }
 

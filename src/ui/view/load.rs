@@ -27,7 +27,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
             frame.render_widget(gauge, area);
         }
         Shown::Text { text, style, .. } => {
-            frame.render_widget(Paragraph::new(text).style(style), area)
+            frame.render_widget(Paragraph::new(text).style(style), area);
         }
     }
 }
@@ -111,6 +111,9 @@ fn offered(offer: &Offer) -> String {
 
 fn finished(progress: &LoadProgress) -> String {
     let LoadProgress { embedded, unchanged, failed, elapsed, .. } = progress;
+    if *embedded == 0 && *failed == 0 {
+        return format!("{unchanged} pictures, all up to date");
+    }
     let took = elapsed.as_secs_f64();
     format!("{embedded} embedded, {unchanged} unchanged, {failed} failed in {took:.1} s")
 }

@@ -29,11 +29,9 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
 
 /// `car-005.jpg · 0.8234 · 480 x 320`
 fn title(hit: &Hit) -> String {
-    let mut title = format!("{} · {:.4}", Printable::new(hit.id.path()), hit.similarity.cosine());
-    if let Some(pixels) = hit.pixels {
-        title += &format!(" · {} x {}", pixels.width, pixels.height);
-    }
-    title
+    let (path, cosine) = (Printable::new(hit.id.path()), hit.similarity.cosine());
+    let size = hit.pixels.map(|pixels| format!(" · {} x {}", pixels.width, pixels.height));
+    format!("{path} · {cosine:.4}{}", size.unwrap_or_default())
 }
 
 fn note(text: &str, frame: &mut Frame<'_>, area: Rect) {
