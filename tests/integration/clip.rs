@@ -136,7 +136,6 @@ fn check_preprocessor(reference: &Reference, numbers: &str, checkpoint: &Checkpo
         let crop = checkpoint.preprocessor().crop(&open_picture(&fixture("pictures").join(&name)));
         let expected = reference.picture(&format!("{numbers}.rgb.{name}"));
         let (mean, largest) = difference(&crop.unwrap(), &expected);
-        println!("{numbers} {name}: mean {mean:.3}, largest {largest}");
         assert!(mean <= 0.3 && largest <= 5, "{name}: mean {mean}, largest {largest}");
     }
 }
@@ -191,7 +190,6 @@ fn every_kind_of_picture_is_decoded_like_the_original() {
     for name in reference.strings("decoded") {
         let decoded = open_picture(&fixture("pictures").join(&name));
         let (mean, largest) = difference(&decoded, &reference.picture(&format!("decoded.{name}")));
-        println!("{name}: mean {mean:.3}, largest {largest}");
         assert!(mean <= 0.7 && largest <= 8, "{name}: mean {mean}, largest {largest}");
     }
 }

@@ -1,6 +1,8 @@
 //! All integration tests in one binary, so that candle is linked once. A new
 //! test belongs beside its subject:
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 mod clip;
 mod hub;
 #[cfg(unix)]
