@@ -1,7 +1,7 @@
 //! The screen a UI draws on.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -14,14 +14,11 @@ use ratatui::{Frame, Terminal};
 use super::Tty;
 use super::cells::Cells;
 use super::environment::Environment;
-use super::errors::Errors;
 use super::passthrough::Passthrough;
 use super::probe::Probe;
 use super::session::Session;
 use super::stop::stop;
-use crate::ui::graphics::{
-    Capture, Encoder, GraphicsChoice, Placements, Primed, Protocol, Settings, choose, prime,
-};
+use crate::ui::graphics::{Encoder, GraphicsChoice, Primed, Protocol, Settings, choose, prime};
 
 /// Why there is no screen.
 #[derive(Debug, thiserror::Error)]
@@ -73,20 +70,16 @@ impl Screen {
         // NO_COLOR is for themes; crossterm's idea of it breaks the colours
         // pictures are made of, and reversed text too.
         crossterm::style::force_color_output(true);
+        let environment = Environment::read();
         let primed = if must_ask(choice) { prime() } else { Primed::default() };
         let mut tty = Tty::open()?;
         let mut session = Session::begin(tty.clone())?;
-        let environment = Environment::read();
         let probe = if must_ask(choice) {
             Probe::asked(&environment, &mut tty)?
         } else {
             Probe::unasked(&environment)
         };
-        session.placements = Arc::new(Placements::new(probe.capabilities.tmux));
-        session.passthrough = probe.passthrough;
-        session.capture = Capture::begin().ok().map(Arc::new);
-        session.errors = Mutex::new(Errors::hold()?);
-
+        session.divert(probe.capabilities.tmux, probe.passthrough)?;
         let cells = Cells::new(probe.cell);
         let settings = choose(choice, &probe.capabilities, primed).map(|protocol| Settings {
             protocol,
@@ -94,16 +87,10 @@ impl Screen {
             tmux: probe.capabilities.tmux,
             remote: environment.remote,
         });
-        let encoder = settings.zip(session.capture.clone()).map(|(settings, capture)| {
-            Encoder::new(settings, cells.now(), capture, Arc::clone(&session.placements))
-        });
+        let encoder = settings.and_then(|settings| session.encoder(settings, cells.now()));
         let session = Arc::new(session);
         session.end_on_panic();
-        let mut backend = CrosstermBackend::new(tty);
-        // Some terminals print the questions they do not understand.
-        backend.clear()?;
-        let terminal = Terminal::new(backend)?;
-        Ok(Self { terminal, session, encoder, cells, size: size()? })
+        Ok(Self { terminal: blank(tty)?, session, encoder, cells, size: size()? })
     }
 
     /// Encodes pictures for this screen; `None` if it shows none.
@@ -201,6 +188,14 @@ impl Drop for Screen {
         // Not left to the session, as the panic hook keeps that alive.
         self.session.end();
     }
+}
+
+/// ratatui's terminal on a screen it knows to be blank: some terminals print
+/// the questions they do not understand.
+fn blank(tty: Tty) -> io::Result<Terminal<CrosstermBackend<Tty>>> {
+    let mut backend = CrosstermBackend::new(tty);
+    backend.clear()?;
+    Terminal::new(backend)
 }
 
 /// Whether the answer depends on the terminal.

@@ -19,7 +19,7 @@ use crossterm::terminal::{
 use super::Tty;
 use super::errors::Errors;
 use super::passthrough::Passthrough;
-use crate::ui::graphics::{Capture, Placements};
+use crate::ui::graphics::{Capture, CellSize, Encoder, Placements, Settings};
 
 /// Shared by the screen and the panic hook; ends when dropped.
 #[derive(Debug)]
@@ -29,9 +29,9 @@ pub struct Session {
     /// The pictures to delete.
     pub placements: Arc<Placements>,
     /// Standard output, to be given back.
-    pub capture: Option<Arc<Capture>>,
+    capture: Option<Arc<Capture>>,
     /// Standard error, to be given back.
-    pub errors: Mutex<Option<Errors>>,
+    errors: Mutex<Option<Errors>>,
     /// tmux's option, to be set back.
     pub passthrough: Option<Passthrough>,
     over: AtomicBool,
@@ -50,6 +50,23 @@ impl Session {
         };
         session.enter()?;
         Ok(session)
+    }
+
+    /// Takes standard output and error out of the way, and remembers what was
+    /// learnt of tmux.
+    pub fn divert(&mut self, tmux: bool, passthrough: Option<Passthrough>) -> io::Result<()> {
+        self.passthrough = passthrough;
+        self.placements = Arc::new(Placements::new(tmux));
+        // Without it there are no pictures, and that is all.
+        self.capture = Capture::begin().ok().map(Arc::new);
+        self.errors = Mutex::new(Errors::hold()?);
+        Ok(())
+    }
+
+    /// An encoder on the diverted output, if there is one.
+    pub fn encoder(&self, settings: Settings, cell: CellSize) -> Option<Encoder> {
+        let capture = Arc::clone(self.capture.as_ref()?);
+        Some(Encoder::new(settings, cell, capture, Arc::clone(&self.placements)))
     }
 
     /// Raw mode and the alternate screen.

@@ -202,7 +202,7 @@ fn follow(
 ) {
     let table = answers.table();
     let mut unanswered = Vec::new();
-    let mut buffer = [0; 1 << 16];
+    let mut buffer = [0; 1 << 12];
     while let Ok(length @ 1..) = reader.read(&mut buffer) {
         let bytes = &buffer[..length];
         unanswered.extend_from_slice(bytes);

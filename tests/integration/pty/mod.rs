@@ -3,6 +3,8 @@
 //!
 //! What runs inside is this very test binary, told to run [`program`] alone.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 mod fake_terminal;
 mod program;
 

@@ -62,18 +62,16 @@ impl Program {
     fn run(mut self) {
         loop {
             self.draw();
-            match read().unwrap() {
-                Event::Key(key) => match key.code {
-                    KeyCode::Char('q') => return,
-                    KeyCode::Char('j') => self.selected = (self.selected + 1) % self.files.len(),
-                    KeyCode::Char('?') => self.popup = !self.popup,
-                    KeyCode::Char('r') => self.screen.repaint().unwrap(),
-                    KeyCode::Char('z') => self.screen.suspend().unwrap(),
-                    KeyCode::Char('p') => panic!("the UI panicked"),
-                    KeyCode::Char('w') => self.lose_worker(),
-                    KeyCode::Char('e') => write_past_the_screen(),
-                    _ => {}
-                },
+            let Event::Key(key) = read().unwrap() else { continue };
+            match key.code {
+                KeyCode::Char('q') => return,
+                KeyCode::Char('j') => self.selected = (self.selected + 1) % self.files.len(),
+                KeyCode::Char('?') => self.popup = !self.popup,
+                KeyCode::Char('r') => self.screen.repaint().unwrap(),
+                KeyCode::Char('z') => self.screen.suspend().unwrap(),
+                KeyCode::Char('p') => panic!("the UI panicked"),
+                KeyCode::Char('w') => self.lose_worker(),
+                KeyCode::Char('e') => write_past_the_screen(),
                 _ => {}
             }
         }
