@@ -179,8 +179,8 @@ async fn searching_is_exact_for_any_dimension() {
         // Half before the first search, half after; some of the first again.
         store.upsert(all[..350].to_vec()).await.unwrap();
         store.search(random_embedding(0, dimension), 1).await.unwrap();
-        for i in 0..50 {
-            all[i] = record(all[i].id.clone(), random_embedding(9000 + i as u64, dimension));
+        for (seed, replaced) in (9000..).zip(&mut all[..50]) {
+            *replaced = record(replaced.id.clone(), random_embedding(seed, dimension));
         }
         store.upsert(all[..50].to_vec()).await.unwrap();
         store.upsert(all[350..].to_vec()).await.unwrap();
