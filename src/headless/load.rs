@@ -38,7 +38,7 @@ pub async fn load(
             &load.failed,
             ended != Outcome::Interrupted,
         ));
-        if !json {
+        if !json && load.progress.walked {
             load.summarise()?;
         }
         outcome = worse(outcome, ended);

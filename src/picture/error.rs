@@ -23,7 +23,7 @@ pub enum Error {
     #[error("is not a picture")]
     NotAPicture,
     /// A picture of a kind that is not decoded.
-    #[error("is a {0} picture, which is not supported")]
+    #[error("is in the {0} format, which is not supported")]
     Unsupported(&'static str),
     /// More bytes than are read.
     #[error("is too long to be a picture ({} MiB)", bytes >> 20)]

@@ -29,6 +29,17 @@ pub fn looks_like_a_picture(path: &Path) -> bool {
             || unsupported(&start).is_some())
 }
 
+/// Whether a JPEG file stops before its end marker. The decoder would fill the
+/// rest with grey and call it a picture.
+///
+/// Within image data every `FF` is followed by a zero or a restart marker, so
+/// the last start-of-scan marker is the picture's own, and an end marker
+/// before it belongs to a thumbnail in the header.
+pub(super) fn is_truncated_jpeg(bytes: &[u8]) -> bool {
+    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
+    bytes.starts_with(b"\xff\xd8\xff") && last([0xff, 0xd9]) <= last([0xff, 0xda])
+}
+
 /// The name of a picture format that is recognised but not decoded.
 pub(super) fn unsupported(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"\xff\x0a") || bytes.starts_with(b"\0\0\0\x0cJXL ") {
@@ -40,5 +51,21 @@ pub(super) fn unsupported(bytes: &[u8]) -> Option<&'static str> {
             Some("HEIC")
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jpeg_that_ends_in_its_scan_is_truncated() {
+        let thumbnail = b"\xff\xd8\xff\xe1 thumbnail \xff\xda data \xff\xd9".as_slice();
+        let whole = [thumbnail, b"\xff\xda data \xff\xd9"].concat();
+        assert!(!is_truncated_jpeg(&whole));
+        assert!(!is_truncated_jpeg(&[&whole, b" trailing".as_slice()].concat()));
+        assert!(is_truncated_jpeg(&whole[..whole.len() - 2]));
+        assert!(is_truncated_jpeg(&whole[..thumbnail.len() + 4]));
+        assert!(!is_truncated_jpeg(b"\x89PNG"));
     }
 }

@@ -61,10 +61,13 @@ fn decode_within_limits(bytes: &[u8]) -> Result<DynamicImage, Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
-    if reader.format().is_none() {
-        return Err(format::unsupported(bytes).map_or(Error::NotAPicture, Error::Unsupported));
+    if let Some(name) = format::unsupported(bytes) {
+        return Err(Error::Unsupported(name));
     }
+    if format::is_truncated_jpeg(bytes) {
+        return Err(Error::Damaged("it ends too early".into()));
+    }
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);

@@ -1,0 +1,414 @@
+//! The built program: standard output, standard error, exit code.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A machine of its own: home, collection and hub cache in one folder.
+struct Machine(TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_carlens"));
+        for (name, folder) in [
+            ("HOME", "home"),
+            ("XDG_CONFIG_HOME", "config"),
+            ("XDG_DATA_HOME", "data"),
+            ("XDG_STATE_HOME", "state"),
+            ("XDG_CACHE_HOME", "cache"),
+        ] {
+            command.env(name, self.0.path().join(folder));
+        }
+        command.env("HF_HUB_OFFLINE", "1").env_remove("HF_HOME").env_remove("HF_HUB_CACHE");
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+        command
+    }
+
+    fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+        Ran(self.command().args(args).output().unwrap())
+    }
+
+    /// A folder of pictures: the named demo pictures.
+    fn pictures(&self, names: &[&str]) -> PathBuf {
+        let folder = self.0.path().join("pictures");
+        fs::create_dir_all(&folder).unwrap();
+        for name in names {
+            fs::copy(demo().join(name), folder.join(name)).unwrap();
+        }
+        folder.canonicalize().unwrap()
+    }
+
+    fn collection(&self, name: &str) -> PathBuf {
+        let folder = self.0.path().join("data/carlens");
+        fs::create_dir_all(&folder).unwrap();
+        folder.join(name)
+    }
+
+    /// What the collection holds for the model in use.
+    fn stored(&self) -> u64 {
+        let status = self.run(["status", "--json"]).json();
+        status["spaces"][0]["pictures"].as_u64().unwrap_or(0)
+    }
+}
+
+fn demo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("static/images")
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// A run that has ended.
+struct Ran(Output);
+
+impl Ran {
+    fn out(&self) -> String {
+        String::from_utf8(self.0.stdout.clone()).unwrap()
+    }
+
+    fn err(&self) -> String {
+        String::from_utf8(self.0.stderr.clone()).unwrap()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.0.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn ends(self, code: i32) -> Self {
+        assert_eq!(self.0.status.code(), Some(code), "{}{}", self.out(), self.err());
+        self
+    }
+
+    #[track_caller]
+    fn complains(self, about: &str) -> Self {
+        assert!(self.err().contains(about), "{:?} is not in: {}", about, self.err());
+        self
+    }
+}
+
+#[test]
+fn load_then_search_by_words_and_by_picture() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-005.jpg", "car-009.jpg", "car-003.jpg"]);
+    let loaded = machine.run([OsStr::new("load"), folder.as_os_str()]).ends(0);
+    assert!(loaded.out().contains("3 embedded, 0 unchanged, 0 failed"), "{}", loaded.out());
+    assert_eq!(loaded.out().lines().count(), 1);
+
+    let found = machine.run(["search", "red convertible"]).ends(0);
+    let best = found.out().lines().next().unwrap().to_owned();
+    let (similarity, path) = best.split_once('\t').unwrap();
+    assert!(similarity.parse::<f32>().unwrap() > 0.7, "{best}");
+    assert_eq!(Path::new(path), folder.join("car-005.jpg"));
+
+    let answer =
+        machine.run(["search", "--image", "static/images/car-009.jpg", "--json", "-n", "2"]);
+    let answer = answer.ends(0).json();
+    assert_eq!(answer["version"], 1);
+    assert_eq!(answer["query"]["image"], "static/images/car-009.jpg");
+    assert_eq!(answer["searched"], 3);
+    assert_eq!(answer["hits"].as_array().unwrap().len(), 2);
+    let best = &answer["hits"][0];
+    assert_eq!((&best["rank"], &best["id"]), (&1.into(), &"car-009.jpg".into()));
+    assert_eq!((&best["width"], &best["height"]), (&480.into(), &320.into()));
+    assert!(best["similarity"].as_f64().unwrap() > 0.9999);
+    assert_eq!(best["path"].as_str().unwrap(), folder.join("car-009.jpg").to_str().unwrap());
+    assert_eq!(best["folder"].as_str().unwrap(), folder.to_str().unwrap());
+}
+
+#[test]
+fn a_second_load_embeds_only_what_has_changed() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg", "car-002.jpg", "car-003.jpg"]);
+    let load =
+        || machine.run([OsStr::new("load"), folder.as_os_str(), OsStr::new("--json")]).json();
+    let counts = |loaded: Value| {
+        let loaded = &loaded["folders"][0];
+        (loaded["embedded"].as_u64().unwrap(), loaded["unchanged"].as_u64().unwrap())
+    };
+    assert_eq!(counts(load()), (3, 0));
+    assert_eq!(counts(load()), (0, 3));
+    // Written again with the same content.
+    let bytes = fs::read(folder.join("car-001.jpg")).unwrap();
+    fs::write(folder.join("car-001.jpg"), bytes).unwrap();
+    // Another content under an old name.
+    fs::copy(demo().join("car-010.jpg"), folder.join("car-002.jpg")).unwrap();
+    assert_eq!(counts(load()), (1, 2));
+    assert_eq!(counts(load()), (0, 3));
+    assert_eq!(machine.stored(), 3);
+}
+
+#[test]
+fn bad_files_are_listed_and_the_good_ones_stored() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg", "car-002.jpg"]);
+    for n in 0..200 {
+        fs::write(folder.join(format!("bad-{n}.jpg")), "not a picture").unwrap();
+    }
+    fs::copy(fixture("pictures/truncated.jpg"), folder.join("truncated.jpg")).unwrap();
+    fs::write(folder.join("empty.png"), "").unwrap();
+    fs::write(folder.join("photo.avif"), b"\0\0\0\x20ftypavif........").unwrap();
+    fs::write(folder.join("bomb.png"), png_header(60_000, 60_000)).unwrap();
+    fs::write(folder.join("notes.txt"), "no picture, and not named like one").unwrap();
+    fs::write(folder.join(".hidden.jpg"), "hidden").unwrap();
+    let loaded =
+        machine.run([OsStr::new("load"), folder.as_os_str(), OsStr::new("--json")]).ends(2);
+    let json = loaded.json();
+    assert_eq!(json["folders"][0]["embedded"], 2);
+    assert_eq!(json["folders"][0]["found"], 206);
+    assert_eq!(json["folders"][0]["failed"].as_array().unwrap().len(), 204);
+    loaded
+        .complains("bad-199.jpg is not a picture")
+        .complains("truncated.jpg is damaged: it ends too early")
+        .complains("empty.png is empty")
+        .complains("photo.avif is in the AVIF format")
+        .complains("bomb.png is too large (60000 x 60000 pixels)");
+    assert_eq!(machine.stored(), 2);
+}
+
+/// A PNG that claims a size; nothing follows, since nothing may be decoded.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let chunk = |kind: &[u8], data: &[u8]| {
+        let body = [kind, data].concat();
+        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+        [length.as_slice(), &body, &crc32(&body).to_be_bytes()].concat()
+    };
+    let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    let header = chunk(b"IHDR", &[size.as_slice(), &[8, 2, 0, 0, 0]].concat());
+    [b"\x89PNG\r\n\x1a\n".as_slice(), &header, &chunk(b"IDAT", b"\x78\x9c"), &chunk(b"IEND", b"")]
+        .concat()
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
+    })
+}
+
+#[test]
+fn every_kind_of_picture_is_embedded() {
+    let machine = Machine::new();
+    let folder = machine.0.path().join("kinds");
+    fs::create_dir(&folder).unwrap();
+    for file in fs::read_dir(fixture("pictures")).unwrap().map(Result::unwrap) {
+        if file.file_name() != "truncated.jpg" {
+            fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+        }
+    }
+    let loaded = machine.run([OsStr::new("load"), folder.as_os_str()]).ends(0);
+    assert!(loaded.out().contains("14 embedded"), "{}", loaded.out());
+}
+
+#[cfg(unix)]
+#[test]
+fn hostile_names_and_files_harm_nobody() {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
+    let machine = Machine::new();
+    let folder = machine.pictures(&[]);
+    let names: [&[u8]; 2] = [b"new\nline\x1b[31m.jpg", b"inv\xffalid.jpg"];
+    for name in names {
+        fs::copy(demo().join("car-001.jpg"), folder.join(OsStr::from_bytes(name))).unwrap();
+    }
+    fs::create_dir(folder.join("sub")).unwrap();
+    symlink("..", folder.join("sub/loop")).unwrap();
+    symlink("nothing", folder.join("dangling")).unwrap();
+    let made = Command::new("mkfifo").arg(folder.join("fifo.jpg")).status().unwrap();
+    assert!(made.success());
+    let loaded = machine.run([OsStr::new("load"), folder.as_os_str()]).ends(2);
+    loaded.complains("fifo.jpg is not a regular file");
+
+    let shown = machine.run(["search", "car"]).ends(0).out();
+    assert!(shown.contains("new\\nline\\u{1b}[31m.jpg"), "{shown:?}");
+    assert!(shown.contains("inv\\xffalid.jpg"), "{shown:?}");
+    let exact = machine.run(["search", "-0", "car"]).ends(0).0.stdout;
+    let exact: Vec<&[u8]> = exact.split(|byte| *byte == 0).collect();
+    for name in names {
+        let path = folder.join(OsStr::from_bytes(name));
+        assert!(exact.contains(&path.as_os_str().as_bytes()), "{}", path.display());
+    }
+    let json = machine.run(["search", "--json", "car"]).ends(0).json();
+    let inexact =
+        json["hits"].as_array().unwrap().iter().filter(|hit| hit["id_base64"].is_string());
+    assert_eq!(inexact.count(), 1);
+}
+
+#[test]
+fn what_cannot_be_loaded_is_said_and_named() {
+    let machine = Machine::new();
+    machine
+        .run(["load", "no/such/folder"])
+        .ends(2)
+        .complains("no/such/folder: there is no such folder");
+    machine.run(["load", "README.md"]).ends(2).complains("it is not a folder");
+    let empty = machine.pictures(&[]);
+    machine
+        .run([OsStr::new("load"), empty.as_os_str()])
+        .ends(1)
+        .complains("there are no pictures in");
+}
+
+#[test]
+fn what_cannot_be_searched_is_said_and_named() {
+    let machine = Machine::new();
+    machine.run(["search", "red"]).ends(1).complains("the collection is empty");
+    machine.run(["search", " "]).ends(2).complains("no words in it");
+    machine.run(["search", "--image", "none.jpg"]).ends(2).complains("none.jpg cannot be read");
+    machine.run(["search", "--image", "README.md"]).ends(2).complains("README.md is not a picture");
+    machine.run(["search", "--image", "static"]).ends(2).complains("static is not a regular file");
+    machine.run(["search"]).ends(2).complains("--image");
+    machine.run(["search", "-n", "0", "red"]).ends(2).complains("limit");
+    machine.run(["--model", "nope", "search", "red"]).ends(2).complains("clip-vit-b-32-256");
+    machine
+        .run(["--model", "clip-vit-b-32", "search", "red"])
+        .ends(2)
+        .complains("carlens model pull");
+    machine.run(["--collection", "../up", "search", "red"]).ends(2).complains("letters, digits");
+}
+
+#[test]
+fn a_query_of_a_hundred_thousand_characters_is_answered() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg"]);
+    machine.run([OsStr::new("load"), folder.as_os_str()]).ends(0);
+    machine.run(["search", &"red ".repeat(25_000)]).ends(0);
+    machine.run(["search", &"赤".repeat(30_000)]).ends(0);
+}
+
+#[test]
+fn a_file_that_is_no_collection_is_refused_and_left_alone() {
+    let machine = Machine::new();
+    let path = machine.collection("car_images.db");
+    fs::write(&path, "my shopping list").unwrap();
+    machine.run(["search", "red"]).ends(2).complains("is not a carlens collection");
+    machine.run(["load", "static/images"]).ends(2).complains("is not a carlens collection");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "my shopping list");
+}
+
+#[test]
+fn a_collection_of_a_newer_version_is_refused() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg"]);
+    machine.run([OsStr::new("load"), folder.as_os_str()]).ends(0);
+    let connection = rusqlite::Connection::open(machine.collection("car_images.db")).unwrap();
+    connection.pragma_update(None, "user_version", 999).unwrap();
+    drop(connection);
+    machine.run(["search", "red"]).ends(2).complains("update carlens");
+}
+
+#[test]
+fn models_never_mix_and_have_spaces_side_by_side() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg", "car-002.jpg"]);
+    let other = fixture("clip-tiny-gelu");
+    let other = [OsStr::new("--model"), other.as_os_str()];
+    machine.run([OsStr::new("load"), folder.as_os_str()]).ends(0);
+    let before = machine.run(["search", "red"]).ends(0).out();
+    let refused = machine.run(other.iter().copied().chain(["search", "red"].map(OsStr::new)));
+    refused.ends(2).complains("holds nothing embedded by").complains("compact");
+    let loaded = machine.run(other.iter().copied().chain([OsStr::new("load"), folder.as_os_str()]));
+    loaded.ends(0).complains("2 pictures embedded by compact, which stay as they are");
+    machine.run(other.iter().copied().chain(["search", "red"].map(OsStr::new))).ends(0);
+    assert_eq!(machine.run(["search", "red"]).ends(0).out(), before);
+    let status = machine.run(["status", "--json"]).ends(0).json();
+    assert_eq!(status["spaces"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn without_a_terminal_the_commands_are_named() {
+    let ran = Machine::new().run::<&str>([]).ends(2).complains("carlens search");
+    assert_eq!(ran.out(), "");
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg"]);
+    machine.run([OsStr::new("load"), folder.as_os_str()]).ends(0);
+    let mut child =
+        machine.command().args(["search", "red"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn models_are_listed_and_located() {
+    let machine = Machine::new();
+    let list = machine.run(["model", "list", "--json"]).ends(0).json();
+    let names: Vec<&str> =
+        list["models"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["compact", "clip-vit-b-32", "clip-vit-b-32-256"]);
+    assert_eq!(list["models"][0]["in_use"], true);
+    machine.run(["model", "path"]).ends(1).complains("part of the program");
+    machine.run(["model", "path", "clip-vit-b-32"]).ends(1).complains("not on this machine");
+    machine.run(["model", "path", "nope"]).ends(2).complains("carlens model list");
+    machine.run(["model", "pull", "nope"]).ends(2).complains("there is no such model");
+    machine.run(["model", "pull", "clip-vit-b-32"]).ends(2).complains("HF_HUB_OFFLINE");
+}
+
+/// A load that says when it has embedded something, as each picture that
+/// fails is a line on standard error in between.
+fn half_done_load(machine: &Machine) -> (std::process::Child, PathBuf) {
+    let names: Vec<String> = (1..=40).map(|n| format!("car-{n:03}.jpg")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let folder = machine.pictures(&names);
+    fs::write(folder.join("car-020-bad.jpg"), "bad").unwrap();
+    let mut child = machine
+        .command()
+        .arg("load")
+        .arg(&folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = lines.by_ref().map(Result::unwrap).find(|line| line.contains("is not a picture"));
+    assert!(line.is_some(), "the load never came to the bad picture");
+    // Drained, so that the program never waits for us.
+    std::thread::spawn(move || lines.for_each(drop));
+    (child, folder)
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_load_keeps_what_is_stored() {
+    let machine = Machine::new();
+    let (mut child, folder) = half_done_load(&machine);
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let stored = machine.stored();
+    assert!((8..40).contains(&stored), "{stored}");
+    fs::remove_file(folder.join("car-020-bad.jpg")).unwrap();
+    let rest = machine.run([OsStr::new("load"), folder.as_os_str(), OsStr::new("--json")]).ends(0);
+    assert_eq!(rest.json()["folders"][0]["unchanged"], stored);
+    assert_eq!(machine.stored(), 40);
+}
+
+#[test]
+fn a_killed_load_loses_at_most_the_batch_in_hand() {
+    let machine = Machine::new();
+    let (mut child, folder) = half_done_load(&machine);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let stored = machine.stored();
+    // The reader is at most a channel and a batch ahead of the store.
+    assert!((1..40).contains(&stored) && stored % 8 == 0, "{stored}");
+    machine.run(["search", "red"]).ends(0);
+    fs::remove_file(folder.join("car-020-bad.jpg")).unwrap();
+    machine.run([OsStr::new("load"), folder.as_os_str()]).ends(0);
+    assert_eq!(machine.stored(), 40);
+}
