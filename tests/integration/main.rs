@@ -10,4 +10,6 @@ mod hub;
 #[cfg(unix)]
 mod pty;
 mod store_contract;
+mod store_crash;
+mod store_files;
 mod store_samples;

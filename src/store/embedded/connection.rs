@@ -142,10 +142,15 @@ fn immutable(path: &Path) -> PathBuf {
     PathBuf::from(uri)
 }
 
-/// A folder, a device or a pipe would fail in odd ways or never answer.
+/// A folder, a device or a pipe would fail in odd ways or never answer, and a
+/// file shorter than the smallest page passes for an empty database, which
+/// would be written over.
 fn refuse_other_than_file(path: &Path) -> Result<(), Error> {
+    const SMALLEST_PAGE: u64 = 512;
     match fs::metadata(path) {
-        Ok(found) if !found.is_file() => Err(Error::NotOurs { path: path.to_path_buf() }),
+        Ok(found) if !found.is_file() || (1..SMALLEST_PAGE).contains(&found.len()) => {
+            Err(Error::NotOurs { path: path.to_path_buf() })
+        }
         _ => Ok(()),
     }
 }

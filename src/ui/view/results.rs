@@ -60,12 +60,26 @@ fn explained(failure: &Failure) -> Vec<Line<'static>> {
     lines
 }
 
+/// Whether there is anything to search, by what the backend said at the start
+/// and what has been loaded since.
+fn has_pictures(state: &State) -> bool {
+    let loaded = match &state.load {
+        LoadState::Finished { progress, .. } | LoadState::Stopped(progress) => {
+            progress.embedded + progress.unchanged
+        }
+        _ => 0,
+    };
+    loaded > 0
+        || !matches!(&state.backend, BackendState::Ready(status)
+            if status.space().is_none_or(|space| space.pictures == 0))
+}
+
 /// Empty panes say what to do next.
 fn teaching(state: &State) -> Vec<Line<'static>> {
     let loading = matches!(state.load, LoadState::Running { .. });
     let empty = match &state.search.answered {
         Answered::Hits { .. } => true,
-        _ => matches!(&state.backend, BackendState::Ready(status) if status.space().is_none()),
+        _ => !has_pictures(state),
     };
     let lines: &[&str] = match (&state.search.answered, &state.backend) {
         (_, BackendState::Unasked | BackendState::Opening(_)) => {
