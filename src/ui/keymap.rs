@@ -96,3 +96,41 @@ fn while_browsing(key: KeyEvent) -> Option<Message> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pressed(code: KeyCode, state: &State) -> Option<Message> {
+        message_for(KeyEvent::from(code), state)
+    }
+
+    #[test]
+    fn letters_are_never_swallowed_while_typing() {
+        let state = State::default();
+        for c in (' '..='~').chain(['é', '赤']) {
+            let message = pressed(KeyCode::Char(c), &state);
+            assert!(
+                matches!(message, Some(Message::Edit(InputRequest::InsertChar(typed))) if typed == c),
+                "{c}: {message:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn letters_are_commands_while_browsing() {
+        let state = State { focus: Focus::Results, ..State::default() };
+        assert!(matches!(pressed(KeyCode::Char('j'), &state), Some(Message::Select(1))));
+        assert!(matches!(pressed(KeyCode::Char('/'), &state), Some(Message::Focus(Focus::Query))));
+        assert!(matches!(pressed(KeyCode::Char('q'), &state), Some(Message::Quit)));
+        assert!(pressed(KeyCode::Char('z'), &state).is_none());
+    }
+
+    #[test]
+    fn any_key_closes_the_help_and_control_c_always_quits() {
+        let state = State { help: true, ..State::default() };
+        assert!(matches!(pressed(KeyCode::Char('x'), &state), Some(Message::ToggleHelp)));
+        let quit = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert!(matches!(message_for(quit, &state), Some(Message::Quit)));
+    }
+}

@@ -305,3 +305,247 @@ fn decoded(state: &mut State, event: Event) -> Vec<Effect> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use image::DynamicImage;
+
+    use super::*;
+    use crate::backend::{Answer, Offer};
+    use crate::domain::{Fingerprint, Hit, ImageId, ModelId, Similarity};
+    use crate::ui::graphics::Picture;
+
+    fn state() -> State {
+        let mut state = State::new("half-blocks".into(), 10, "pictures".into(), false);
+        update(&mut state, Message::Resized(Size::new(100, 30)));
+        state
+    }
+
+    fn status(offer: Option<Offer>) -> Status {
+        Status {
+            model: ModelId { name: "compact".into(), fingerprint: Fingerprint([0; 32]) },
+            dimension: 2,
+            compact: true,
+            offer,
+            collection: PathBuf::new(),
+            spaces: Vec::new(),
+        }
+    }
+
+    fn offer() -> Offer {
+        Offer { preset: "full".into(), bytes: 605_000_000, licence: "MIT".into() }
+    }
+
+    fn answer(names: &[&str]) -> Answer {
+        let hit = |name: &&str| Hit {
+            id: ImageId::new(Path::new("/cars"), Path::new(*name)),
+            similarity: Similarity::from_cosine(0.5),
+            pixels: None,
+        };
+        Answer { hits: names.iter().map(hit).collect(), searched: 60 }
+    }
+
+    fn text(words: &str) -> Query {
+        Query::Text(words.into())
+    }
+
+    /// Asks for `words` and returns the request's id.
+    fn ask(state: &mut State, words: &str) -> RequestId {
+        match &update(state, Message::Understood(Some(text(words))))[..] {
+            [Effect::Send(Request::Search { id, query, limit: 10 })] if *query == text(words) => {
+                *id
+            }
+            effects => panic!("{effects:?}"),
+        }
+    }
+
+    /// Asks and is answered; returns the id of the picture that is wanted.
+    fn found(state: &mut State, words: &str, names: &[&str]) -> Option<RequestId> {
+        let id = ask(state, words);
+        wanted(&update(state, Message::Backend(Event::SearchFinished(id, answer(names)))))
+    }
+
+    fn wanted(effects: &[Effect]) -> Option<RequestId> {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Send(Request::Thumbnail { id, .. }) => Some(*id),
+            _ => None,
+        })
+    }
+
+    fn selected(state: &State) -> Option<&Path> {
+        state.selected().map(|hit| hit.id.path())
+    }
+
+    fn failure() -> Failure {
+        Failure { doing: "searching".into(), causes: vec!["a reason".into()], hint: None }
+    }
+
+    #[test]
+    fn an_empty_query_asks_nothing() {
+        let mut state = state();
+        update(&mut state, Message::Paste("  \n ".into()));
+        assert!(update(&mut state, Message::Submit).is_empty());
+        assert!(update(&mut state, Message::Understood(None)).is_empty());
+        assert!(state.search.waiting.is_none());
+    }
+
+    #[test]
+    fn what_is_pasted_is_one_line_of_the_query() {
+        let mut state = state();
+        state.focus = Focus::Results;
+        update(&mut state, Message::Paste("red\ncar\n".into()));
+        assert_eq!(state.query.value(), "red car");
+        assert_eq!(state.focus, Focus::Query);
+    }
+
+    #[test]
+    fn a_stale_answer_is_ignored() {
+        let mut state = state();
+        let stale = ask(&mut state, "red");
+        let fresh = ask(&mut state, "red car");
+        let effects = update(
+            &mut state,
+            Message::Backend(Event::SearchFinished(stale, answer(&["old.jpg"]))),
+        );
+        assert!(effects.is_empty() && state.selected().is_none());
+        update(&mut state, Message::Backend(Event::SearchFinished(fresh, answer(&["new.jpg"]))));
+        assert_eq!(selected(&state), Some(Path::new("new.jpg")));
+        assert_eq!(state.focus, Focus::Results);
+    }
+
+    #[test]
+    fn the_selection_stops_at_both_ends_and_asks_for_its_picture() {
+        let mut state = state();
+        assert!(found(&mut state, "red", &["a.jpg", "b.jpg"]).is_some());
+        assert!(update(&mut state, Message::Select(-1)).is_empty());
+        assert!(wanted(&update(&mut state, Message::Select(5))).is_some());
+        assert_eq!(selected(&state), Some(Path::new("b.jpg")));
+        assert!(update(&mut state, Message::SelectLast).is_empty());
+        assert!(wanted(&update(&mut state, Message::SelectFirst)).is_some());
+    }
+
+    #[test]
+    fn a_picture_is_encoded_for_its_pane_and_a_stale_one_is_ignored() {
+        let mut state = state();
+        let stale = found(&mut state, "red", &["a.jpg", "b.jpg"]).unwrap();
+        let fresh = wanted(&update(&mut state, Message::Select(1))).unwrap();
+        let picture = || Thumbnail {
+            picture: DynamicImage::new_rgb8(4, 4),
+            pixels: PixelSize { width: 4, height: 4 },
+        };
+        let ready = |id| Message::Backend(Event::ThumbnailReady(id, picture()));
+        assert!(update(&mut state, ready(stale)).is_empty());
+        let effects = update(&mut state, ready(fresh));
+        let [Effect::Encode(first, _, area)] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!(*area, view::picture_area(&state).as_size());
+        let again = update(&mut state, Message::Resized(Size::new(80, 24)));
+        let [Effect::Encode(second, _, smaller)] = &again[..] else { panic!("{again:?}") };
+        assert!(smaller.width < area.width);
+        let cells = || Picture::from_half_blocks("\x1b[0m\x1b[38;2;1;1;1m▄\x1b[0m\n");
+        update(&mut state, Message::Encoded(*first, Ok(cells().unwrap())));
+        assert!(state.is_waiting(), "the encoding of the old size is not the one awaited");
+        update(&mut state, Message::Encoded(*second, Ok(cells().unwrap())));
+        assert!(!state.is_waiting());
+    }
+
+    #[test]
+    fn a_failed_search_explains_itself_and_the_old_picture_goes() {
+        let mut state = state();
+        found(&mut state, "red", &["a.jpg"]);
+        let id = ask(&mut state, "blue");
+        update(&mut state, Message::Backend(Event::Failed(id, failure())));
+        assert!(matches!(&state.search.answered, Answered::Failed(shown) if *shown == failure()));
+        assert!(matches!(state.picture, PictureState::None));
+    }
+
+    #[test]
+    fn a_load_asks_the_last_query_again_and_keeps_the_selection() {
+        let mut state = state();
+        found(&mut state, "red", &["a.jpg", "b.jpg"]);
+        update(&mut state, Message::Select(1));
+        let Effect::Send(Request::Load { id, .. }) = load(&mut state, "/cars".into()) else {
+            panic!("a load")
+        };
+        let progress = LoadProgress { embedded: 3, ..LoadProgress::default() };
+        let effects = update(&mut state, Message::Backend(Event::LoadFinished(id, progress)));
+        let [Effect::Send(Request::Search { id, .. })] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        let more = answer(&["new.jpg", "a.jpg", "b.jpg"]);
+        update(&mut state, Message::Backend(Event::SearchFinished(*id, more)));
+        assert_eq!(selected(&state), Some(Path::new("b.jpg")));
+    }
+
+    #[test]
+    fn an_empty_collection_is_given_the_configured_folder() {
+        let mut state = state();
+        let effects = start(&mut state);
+        let [Effect::Send(Request::Status { id })] = &effects[..] else { panic!("{effects:?}") };
+        let effects =
+            update(&mut state, Message::Backend(Event::StatusReported(*id, status(None))));
+        assert!(
+            matches!(&effects[..], [Effect::LoadIfThere(folder)] if folder == Path::new("pictures")),
+            "{effects:?}"
+        );
+        assert!(skip_folder(&mut state).is_none());
+    }
+
+    #[test]
+    fn the_download_is_offered_once_and_begun_on_request() {
+        let mut state = state();
+        let effects = ready(&mut state, status(Some(offer())));
+        assert!(matches!(effects[0], Effect::RememberOffer));
+        update(&mut state, Message::Back);
+        assert!(matches!(state.download, DownloadState::Idle));
+        let effects = ready(&mut state, status(Some(offer())));
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::RememberOffer)));
+        let effects = update(&mut state, Message::Download);
+        let [Effect::Send(Request::Pull { id, preset })] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(preset, "full");
+        assert!(update(&mut state, Message::Download).is_empty(), "it is under way");
+        let effects = update(&mut state, Message::Stop);
+        assert!(matches!(&effects[..], [Effect::Send(Request::Cancel(of))] if of == id));
+        let effects = update(&mut state, Message::Backend(Event::Pulled(*id, PathBuf::new())));
+        assert!(matches!(&effects[..], [Effect::Send(Request::Status { .. })]), "{effects:?}");
+    }
+
+    #[test]
+    fn more_like_this_searches_by_the_selected_picture() {
+        let mut state = state();
+        assert!(update(&mut state, Message::MoreLikeThis).is_empty());
+        found(&mut state, "red", &["a.jpg"]);
+        let effects = update(&mut state, Message::MoreLikeThis);
+        let [Effect::Send(Request::Search { query, .. })] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(*query, Query::Picture("/cars/a.jpg".into()));
+        assert_eq!(state.query.value(), "/cars/a.jpg");
+    }
+
+    #[test]
+    fn every_screen_is_drawn_at_every_size() {
+        use ratatui::{Terminal, backend::TestBackend};
+
+        let mut states = vec![state(), state(), state(), state()];
+        found(&mut states[1], "red", &["a.jpg", "名前\u{1b}[31m.jpg"]);
+        let id = ask(&mut states[2], "blue");
+        update(&mut states[2], Message::Backend(Event::Failed(id, failure())));
+        states[3].help = true;
+        load(&mut states[3], "/cars".into());
+        for (width, height) in [(1, 1), (20, 5), (60, 16), (100, 30), (200, 60)] {
+            for state in &states {
+                let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+                terminal.draw(|frame| view::view(state, frame)).unwrap();
+            }
+        }
+        let mut terminal = Terminal::new(TestBackend::new(60, 16)).unwrap();
+        terminal.draw(|frame| view::view(&states[1], frame)).unwrap();
+        let screen = terminal.backend().to_string();
+        assert!(screen.contains("▶ 0.5000 a.jpg"), "{screen}");
+        assert!(screen.contains("Best of 60") && screen.contains("\\u{1b}["), "{screen}");
+    }
+}
