@@ -10,7 +10,7 @@ use crate::domain::{FileProblem, Hit, ModelId, PixelSize};
 use crate::store::embedded::SpaceSummary;
 
 /// Ties an [`Event`] to the [`Request`] it answers. Later is larger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
 /// What to look for.

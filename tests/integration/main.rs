@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
+mod backend;
 mod clip;
 mod commands;
 mod demo;
 mod hub;
+mod layers;
 #[cfg(unix)]
 mod pty;
 mod store_contract;

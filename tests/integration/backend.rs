@@ -1,0 +1,280 @@
+//! The backend's protocol, on a real collection and small real checkpoints.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use carlens::backend::{Backend, Event, Failure, ModelChoice, Query, Request, RequestId, Settings};
+use carlens::domain::PixelSize;
+use carlens::hub::Hub;
+use image::{Rgb, RgbImage};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+/// Turns a hang into a failure; no test waits this long when all is well.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A folder of pictures and a place for a collection.
+struct Scene {
+    folder: TempDir,
+}
+
+impl Scene {
+    /// `pictures` of them, each of another colour.
+    fn with(pictures: u8) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("cars")).unwrap();
+        for n in 0..pictures {
+            let colour = Rgb([n.wrapping_mul(37), 255 - n, n.wrapping_mul(91)]);
+            let picture = RgbImage::from_fn(64, 48, |x, y| {
+                if (x / 8 + y / 8) % 2 == u32::from(n % 2) { colour } else { Rgb([n; 3]) }
+            });
+            picture.save(folder.path().join(format!("cars/{n:03}.png"))).unwrap();
+        }
+        Self { folder }
+    }
+
+    fn cars(&self) -> PathBuf {
+        self.folder.path().join("cars").canonicalize().unwrap()
+    }
+
+    fn backend(&self, checkpoint: &str) -> Backend {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        Backend::spawn(Settings {
+            model: ModelChoice::Folder(fixtures.join(checkpoint)),
+            hub: Hub::new("http://127.0.0.1:9", self.folder.path().join("hub")).unwrap(),
+            collection: self.folder.path().join("cars.db"),
+        })
+    }
+
+    fn load(&self, id: u64) -> Request {
+        Request::Load { id: RequestId(id), folder: self.cars() }
+    }
+}
+
+const TINY: &str = "clip-tiny-quick-gelu";
+const OTHER: &str = "clip-tiny-gelu";
+
+fn search(id: u64, words: &str) -> Request {
+    Request::Search { id: RequestId(id), query: Query::Text(words.into()), limit: 5 }
+}
+
+async fn next(backend: &mut Backend) -> Event {
+    timeout(PATIENCE, backend.next_event()).await.expect("an event in time").expect("a backend")
+}
+
+/// Sends `request` and returns all its events, the final one last.
+async fn answer(backend: &mut Backend, request: Request) -> Vec<Event> {
+    let id = request.id();
+    backend.send(request).await;
+    let mut events = Vec::new();
+    while !events.last().is_some_and(Event::is_final) {
+        let event = next(backend).await;
+        assert_eq!(event.request(), id, "{event:?}");
+        events.push(event);
+    }
+    events
+}
+
+async fn last(backend: &mut Backend, request: Request) -> Event {
+    answer(backend, request).await.pop().unwrap()
+}
+
+#[track_caller]
+fn failed(event: &Event) -> &Failure {
+    let Event::Failed(_, failure) = event else { panic!("no failure: {event:?}") };
+    failure
+}
+
+async fn pictures(backend: &mut Backend, id: u64) -> Vec<u64> {
+    match last(backend, Request::Status { id: RequestId(id) }).await {
+        Event::StatusReported(_, status) => status.spaces.iter().map(|s| s.pictures).collect(),
+        event => panic!("{event:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_load_then_searches_by_words_and_by_picture() {
+    let scene = Scene::with(20);
+    let mut backend = scene.backend(TINY);
+    let Event::LoadFinished(_, done) = last(&mut backend, scene.load(1)).await else { panic!() };
+    assert_eq!((done.found, done.embedded, done.unchanged, done.failed), (20, 20, 0, 0));
+
+    let query = Query::Picture(scene.cars().join("007.png"));
+    let request = Request::Search { id: RequestId(2), query, limit: 3 };
+    let Event::SearchFinished(_, answer) = last(&mut backend, request).await else { panic!() };
+    assert_eq!((answer.hits.len(), answer.searched), (3, 20));
+    assert_eq!(answer.hits[0].id.path(), Path::new("007.png"));
+    assert!(answer.hits[0].similarity.cosine() > 0.9999);
+
+    let Event::SearchFinished(_, answer) = last(&mut backend, search(3, "red")).await else {
+        panic!()
+    };
+    assert!(answer.hits.is_sorted_by(|a, b| a.similarity >= b.similarity));
+    backend.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_search_is_answered_during_a_load() {
+    let scene = Scene::with(200);
+    let mut backend = scene.backend(TINY);
+    backend.send(scene.load(1)).await;
+    while !matches!(next(&mut backend).await, Event::LoadProgress(_, at) if at.walked) {}
+    backend.send(search(2, "red")).await;
+    let mut finals = Vec::new();
+    while finals.len() < 2 {
+        finals.extend(Some(next(&mut backend).await).filter(Event::is_final));
+    }
+    assert!(matches!(finals[0], Event::SearchFinished(RequestId(2), _)), "{finals:?}");
+    assert!(matches!(finals[1], Event::LoadFinished(RequestId(1), _)), "{finals:?}");
+}
+
+#[tokio::test]
+async fn every_request_gets_exactly_one_final_event() {
+    let scene = Scene::with(60);
+    let mut backend = scene.backend(TINY);
+    let missing = Request::Load { id: RequestId(3), folder: "no/such/folder".into() };
+    let bounds = PixelSize { width: 8, height: 8 };
+    let thumbnail =
+        |id| Request::Thumbnail { id: RequestId(id), path: scene.cars().join("001.png"), bounds };
+    let requests = [
+        scene.load(1),
+        search(2, "red"),
+        missing,
+        search(4, "blue"),
+        thumbnail(5),
+        scene.load(6),
+        thumbnail(7),
+        Request::Status { id: RequestId(8) },
+        search(9, ""),
+        Request::Cancel(RequestId(1)),
+        Request::Cancel(RequestId(99)),
+        Request::Models { id: RequestId(10) },
+        Request::Pull { id: RequestId(11), preset: "nope".into() },
+        search(12, "green"),
+    ];
+    for request in requests {
+        backend.send(request).await;
+    }
+    let mut finals: HashMap<RequestId, Event> = HashMap::new();
+    while finals.len() < 12 {
+        let event = next(&mut backend).await;
+        assert!(!finals.contains_key(&event.request()), "after its end: {event:?}");
+        if event.is_final() {
+            finals.insert(event.request(), event);
+        }
+    }
+    assert!(matches!(finals[&RequestId(12)], Event::SearchFinished(..)));
+    assert!(matches!(finals[&RequestId(7)], Event::ThumbnailReady(..)));
+    assert!(matches!(finals[&RequestId(6)], Event::LoadFinished(..)));
+    assert_eq!(failed(&finals[&RequestId(3)]).causes, ["there is no such folder"]);
+    assert_eq!(pictures(&mut backend, 13).await, [60]);
+}
+
+#[tokio::test]
+async fn a_newer_search_supersedes_an_older_one() {
+    let scene = Scene::with(1);
+    let mut backend = scene.backend(TINY);
+    for id in 1..=20 {
+        backend.send(search(id, &"red car ".repeat(20))).await;
+    }
+    let mut finals = Vec::new();
+    while finals.len() < 20 {
+        finals.push(next(&mut backend).await);
+    }
+    let cancelled = finals.iter().filter(|event| matches!(event, Event::Cancelled(_))).count();
+    assert!(cancelled > 0, "{finals:?}");
+    let newest = finals.iter().find(|event| event.request() == RequestId(20));
+    assert!(matches!(newest, Some(Event::SearchFinished(..))));
+}
+
+#[tokio::test]
+async fn a_cancelled_load_keeps_whole_batches_and_the_next_one_does_the_rest() {
+    let scene = Scene::with(200);
+    let mut backend = scene.backend(TINY);
+    backend.send(scene.load(1)).await;
+    while !matches!(next(&mut backend).await, Event::LoadProgress(_, at) if at.walked) {}
+    backend.send(Request::Cancel(RequestId(1))).await;
+    let event = loop {
+        let event = next(&mut backend).await;
+        if event.is_final() {
+            break event;
+        }
+    };
+    assert!(matches!(event, Event::Cancelled(RequestId(1))), "{event:?}");
+    let kept = pictures(&mut backend, 2).await[0];
+    assert!(kept < 200, "{kept}");
+    let Event::LoadFinished(_, done) = last(&mut backend, scene.load(3)).await else { panic!() };
+    assert_eq!((done.unchanged as u64, done.embedded as u64), (kept, 200 - kept));
+}
+
+#[tokio::test]
+async fn a_shutdown_during_a_load_puts_the_batch_in_hand_safe() {
+    let scene = Scene::with(200);
+    let mut backend = scene.backend(TINY);
+    backend.send(scene.load(1)).await;
+    while !matches!(next(&mut backend).await, Event::LoadProgress(_, at) if at.walked) {}
+    timeout(PATIENCE, backend.shutdown()).await.expect("a shutdown in time");
+    let mut backend = scene.backend(TINY);
+    let Event::LoadFinished(_, done) = last(&mut backend, scene.load(1)).await else { panic!() };
+    assert_eq!(done.done(), 200);
+}
+
+#[tokio::test]
+async fn a_front_end_that_stops_listening_holds_up_no_shutdown() {
+    let scene = Scene::with(10);
+    let backend = scene.backend(TINY);
+    for n in 0..200 {
+        fs::write(scene.cars().join(format!("bad-{n}.png")), "bad").unwrap();
+    }
+    backend.send(scene.load(1)).await;
+    timeout(PATIENCE, backend.shutdown()).await.expect("a shutdown in time");
+}
+
+#[tokio::test]
+async fn a_collection_of_another_model_is_refused_and_left_as_it_is() {
+    let scene = Scene::with(9);
+    let mut first = scene.backend(TINY);
+    answer(&mut first, scene.load(1)).await;
+    let Event::SearchFinished(_, before) = last(&mut first, search(2, "red")).await else {
+        panic!()
+    };
+
+    let mut second = scene.backend(OTHER);
+    let refused = last(&mut second, search(1, "red")).await;
+    let cause = failed(&refused).causes.join(" ");
+    assert!(cause.contains(TINY) && cause.contains(OTHER), "{cause}");
+    let events = answer(&mut second, scene.load(2)).await;
+    let Event::LoadPlanned(_, plan) = &events[0] else { panic!("{events:?}") };
+    assert!(plan.new_space && plan.other_models.len() == 1);
+    assert_eq!(pictures(&mut second, 3).await, [9, 9]);
+
+    let Event::SearchFinished(_, after) = last(&mut first, search(3, "red")).await else {
+        panic!()
+    };
+    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn a_broken_checkpoint_is_a_failure_with_a_hint_for_every_request() {
+    let scene = Scene::with(1);
+    let mut backend = scene.backend("pictures");
+    for request in [Request::Status { id: RequestId(1) }, scene.load(2), search(3, "red")] {
+        let event = last(&mut backend, request).await;
+        let failure = failed(&event);
+        assert!(failure.causes[0].contains("config.json") && failure.hint.is_some(), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_file_is_an_entry_and_the_numbers_add_up() {
+    let scene = Scene::with(3);
+    fs::write(scene.cars().join("bad.jpg"), "bad").unwrap();
+    fs::write(scene.cars().join("empty.jpg"), "").unwrap();
+    let mut backend = scene.backend(TINY);
+    let events = answer(&mut backend, scene.load(1)).await;
+    let problems = events.iter().filter(|event| matches!(event, Event::PictureFailed(..))).count();
+    let Some(Event::LoadFinished(_, done)) = events.last() else { panic!("{events:?}") };
+    assert_eq!((problems, done.failed, done.embedded, done.found), (2, 2, 3, 5));
+}

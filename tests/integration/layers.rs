@@ -1,0 +1,49 @@
+//! The invariants that `src/lib.rs` states, read off the source.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+}
+
+/// Files outside of `allowed` that name `word`.
+fn offenders(word: &str, allowed: &[&str]) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let uses = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        code.into_iter().any(|line| line.contains(word))
+    };
+    let outside = |path: &PathBuf| !allowed.iter().any(|a| path.starts_with(root.join(a)));
+    sources(&root).into_iter().filter(outside).filter(uses).collect()
+}
+
+#[test]
+fn each_library_has_one_layer() {
+    let none: [PathBuf; 0] = [];
+    for word in ["candle_core::", "candle_nn::", "candle_transformers::", "tokenizers::"] {
+        assert_eq!(offenders(word, &["clip"]), none, "{word}");
+    }
+    for word in ["ratatui::", "viuer::"] {
+        assert_eq!(offenders(word, &["ui"]), none, "{word}");
+    }
+    assert_eq!(offenders("crossterm::", &["ui", "main.rs"]), none);
+    assert_eq!(offenders("reqwest::", &["hub"]), none);
+    assert_eq!(offenders("rusqlite::", &["store"]), none);
+}
+
+#[test]
+fn no_layer_looks_up_or_sideways() {
+    let none: [PathBuf; 0] = [];
+    assert_eq!(offenders("crate::clip", &["clip", "backend"]), none);
+    assert_eq!(offenders("crate::hub", &["hub", "backend"]), none);
+    assert_eq!(offenders("crate::headless", &["headless"]), none);
+    assert_eq!(offenders("crate::ui", &["ui", "cli.rs", "config.rs"]), none);
+    assert_eq!(
+        offenders("crate::backend", &["backend", "ui", "headless", "config.rs", "progress.rs"]),
+        none
+    );
+    assert_eq!(offenders("crate::store::{", &["backend", "store"]), none);
+}
