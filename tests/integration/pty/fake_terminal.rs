@@ -92,7 +92,8 @@ impl FakeTerminal {
         terminal
     }
 
-    fn run(command: CommandBuilder, answers: &Answers) -> Self {
+    /// Starts any program.
+    pub fn run(command: CommandBuilder, answers: &Answers) -> Self {
         let size = PtySize { rows: ROWS.get(), cols: COLUMNS.get(), ..PtySize::default() };
         let pty = native_pty_system().openpty(size).unwrap();
         let program = pty.slave.spawn_command(command).unwrap();
@@ -136,6 +137,11 @@ impl FakeTerminal {
 
     pub fn output(&self) -> String {
         text(&self.seen.0.lock().unwrap().output)
+    }
+
+    /// The process id of the program.
+    pub fn program(&self) -> u32 {
+        self.program.process_id().unwrap()
     }
 
     /// Ends the program by its key, and returns all it ever wrote.
