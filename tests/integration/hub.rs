@@ -11,4 +11,5 @@ mod full_disk;
 mod hub_stub;
 mod python;
 mod scene;
+mod switch;
 mod transfer;
