@@ -60,17 +60,17 @@ static PRESETS: [Preset; 2] = [
             OPENAI.at("refs/pr/15"),
             Repository::known("sentence-transformers/clip-ViT-B-32").below("0_CLIPModel"),
         ],
-        licence: "MIT; its card calls deployed use out of scope",
+        licence: "MIT",
         bytes: 605_157_884,
-        summary: "OpenAI's original CLIP ViT-B/32: 59.6 % zero-shot on Stanford Cars",
+        summary: "OpenAI's original CLIP ViT-B/32: 59.6 % zero-shot on Stanford Cars; its card calls deployed use out of scope",
     },
     Preset {
         name: "clip-vit-b-32-256",
         repository: Repository::known("laion/CLIP-ViT-B-32-256x256-DataComp-s34B-b86K"),
         alternatives: &[],
-        licence: "MIT; its card calls deployed use out of scope",
+        licence: "MIT",
         bytes: 605_200_000,
-        summary: "OpenCLIP ViT-B/32 at 256 px on DataComp, recommended for cars: 89.9 % zero-shot on Stanford Cars",
+        summary: "OpenCLIP ViT-B/32 at 256 px on DataComp, recommended for cars: 89.9 % zero-shot on Stanford Cars; its card calls deployed use out of scope",
     },
 ];
 

@@ -102,7 +102,7 @@ fn idle(state: &State) -> String {
 
 fn offered(offer: &Offer) -> String {
     format!(
-        "F2 downloads a much better model · Esc: not now · {}, {} MB, {}",
+        "F2 downloads {}, a much better model ({} MB, {}) · Esc: not now",
         offer.preset,
         offer.bytes / 1_000_000,
         offer.licence,
