@@ -81,8 +81,16 @@ pub struct Hit {
     pub id: ImageId,
     /// How close it is to the query.
     pub similarity: Similarity,
+    /// How far it stands out: standard deviations by which its similarity is
+    /// above the mean of the whole collection's to the same query. None where
+    /// that is not known, or all are alike. Cosines of different queries and
+    /// models cannot be compared; this can, roughly.
+    pub standing: Option<f32>,
     /// The picture's size, where the collection records it.
     pub pixels: Option<PixelSize>,
+    /// The file as it was when it was embedded, where the collection records
+    /// it.
+    pub stamp: Option<FileStamp>,
 }
 
 /// A picture file that could not be embedded.

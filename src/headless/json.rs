@@ -19,6 +19,7 @@ pub(super) fn answer(query: &Query, answer: &Answer) -> Value {
     let query = match query {
         Query::Text(text) => json!({ "text": text }),
         Query::Picture(path) => Value::Object(named_path("image", path)),
+        Query::Address(address) => json!({ "image": address }),
     };
     let hits: Vec<Value> = answer.hits.iter().zip(1..).map(hit).collect();
     json!({ "version": VERSION, "query": query, "searched": answer.searched, "hits": hits })
@@ -30,6 +31,7 @@ fn hit((hit, rank): (&Hit, u64)) -> Value {
     object.extend(named_path("folder", hit.id.folder()));
     object.insert("rank".into(), json!(rank));
     object.insert("similarity".into(), json!(six_places(hit.similarity.cosine())));
+    object.insert("standing".into(), json!(hit.standing.map(six_places)));
     object.insert("width".into(), json!(hit.pixels.map(|pixels| pixels.width)));
     object.insert("height".into(), json!(hit.pixels.map(|pixels| pixels.height)));
     Value::Object(object)

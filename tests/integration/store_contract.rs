@@ -54,6 +54,10 @@ async fn what_is_stored_is_found_best_first(store: &dyn VectorStore) {
     for (cosine, plain) in cosines.iter().zip([1.0, 0.0, -1.0]) {
         assert!((cosine - plain).abs() < ROUNDING, "{cosine} is not {plain}");
     }
+    // A store may not know how the others are spread, but must not guess.
+    for (hit, expected) in hits.iter().zip([1.5_f32.sqrt(), 0.0, -1.5_f32.sqrt()]) {
+        assert!(hit.standing.is_none_or(|standing| (standing - expected).abs() < 0.01), "{hit:?}");
+    }
     assert_eq!(found(store, 1).await, [id("same.jpg")]);
     assert_eq!(found(store, 0).await, []);
     assert_eq!(found(store, usize::MAX).await.len(), 3);

@@ -11,6 +11,44 @@ pub(super) struct Candidate {
     pub(super) similarity: Similarity,
 }
 
+/// How the scores of everything compared are spread.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spread {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Spread {
+    /// Takes the scores of some rows into account; one that is no number is
+    /// left out.
+    pub(super) fn add(&mut self, dots: impl IntoIterator<Item = f32>) {
+        for dot in dots.into_iter().filter(|dot| dot.is_finite()).map(f64::from) {
+            self.count += 1.0;
+            self.sum += dot;
+            self.squares += dot * dot;
+        }
+    }
+
+    /// By how many standard deviations `similarity` is above the mean; nothing
+    /// where all scores are the same but for rounding.
+    pub(super) fn standing(&self, similarity: Similarity) -> Option<f32> {
+        let mean = self.sum / self.count;
+        let deviation = (self.squares / self.count - mean * mean).max(0.0).sqrt();
+        #[expect(clippy::cast_possible_truncation, reason = "at most the root of the count")]
+        let standing = ((f64::from(similarity.cosine()) - mean) / deviation) as f32;
+        (deviation > 1e-4).then_some(standing)
+    }
+
+    fn merge(self, other: Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            sum: self.sum + other.sum,
+            squares: self.squares + other.squares,
+        }
+    }
+}
+
 /// The `limit` best candidates offered so far, and all that equal the last of
 /// them: which of those belong is decided by their ids, unknown here.
 pub(super) struct Best {
@@ -18,12 +56,20 @@ pub(super) struct Best {
     kept: Vec<Candidate>,
     floor: f32,
     crowded: usize,
+    /// Of all that was compared, wanted or not.
+    pub(super) spread: Spread,
 }
 
 impl Best {
     /// Nothing offered yet.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, kept: Vec::new(), floor: f32::NEG_INFINITY, crowded: crowd(limit) }
+        Self {
+            limit,
+            kept: Vec::new(),
+            floor: f32::NEG_INFINITY,
+            crowded: crowd(limit),
+            spread: Spread::default(),
+        }
     }
 
     /// Whether a picture with this dot product can still be among the best; a
@@ -45,13 +91,14 @@ impl Best {
     /// The best of both.
     pub(super) fn merge(mut self, other: Self) -> Self {
         self.kept.extend(other.kept);
+        self.spread = self.spread.merge(other.spread);
         self
     }
 
     /// The best and those that equal the last of them, in no order.
-    pub(super) fn finish(mut self) -> Vec<Candidate> {
+    pub(super) fn finish(mut self) -> (Vec<Candidate>, Spread) {
         self.thin();
-        self.kept
+        (self.kept, self.spread)
     }
 
     fn thin(&mut self) {
@@ -85,7 +132,7 @@ mod tests {
     fn best(limit: usize, dots: impl IntoIterator<Item = f32>) -> Vec<i64> {
         let mut best = Best::new(limit);
         (0..).zip(dots).for_each(|(picture, dot)| best.offer(picture, dot));
-        let mut pictures: Vec<i64> = best.finish().iter().map(|kept| kept.picture).collect();
+        let mut pictures: Vec<i64> = best.finish().0.iter().map(|kept| kept.picture).collect();
         pictures.sort_unstable();
         pictures
     }
@@ -105,6 +152,19 @@ mod tests {
         assert_eq!(best(1, [0.0, -0.0]), [0, 1]);
         let opposite = (0..300).map(|i| if i == 299 { -1.000_001 } else { -1.0 });
         assert_eq!(best(1, opposite).len(), 300);
+    }
+
+    #[test]
+    fn a_standing_is_told_in_standard_deviations() {
+        let mut spread = Spread::default();
+        spread.add([0.1, 0.3, f32::NAN]);
+        spread.add([0.1, 0.3]);
+        let standing = spread.standing(Similarity::from_cosine(0.4)).unwrap();
+        assert!((standing - 2.0).abs() < 1e-5, "{standing}");
+        let mut alike = Spread::default();
+        alike.add([0.2; 9]);
+        assert_eq!(alike.standing(Similarity::from_cosine(0.2)), None);
+        assert_eq!(Spread::default().standing(Similarity::from_cosine(0.2)), None);
     }
 
     #[test]

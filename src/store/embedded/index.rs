@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rusqlite::{Connection, Transaction};
 
-use super::best::Candidate;
+use super::best::{Candidate, Spread};
 use super::failure::At;
 use super::matrix::{Base, Changes, Matrix, Rows};
 use super::sidecar::{self, Saved};
@@ -32,9 +32,14 @@ impl Index {
 
     /// See [`Matrix::nearest`]; includes every change committed before the
     /// call.
-    pub(super) fn nearest(&self, query: &Embedding, limit: usize) -> Result<Vec<Candidate>, Error> {
+    pub(super) fn nearest(
+        &self,
+        query: &Embedding,
+        limit: usize,
+    ) -> Result<(Vec<Candidate>, Spread), Error> {
         self.catch_up().at(&self.path)?;
-        Ok(self.matrix().as_ref().map_or_else(Vec::new, |matrix| matrix.nearest(query, limit)))
+        let nearest = self.matrix().as_ref().map(|matrix| matrix.nearest(query, limit));
+        Ok(nearest.unwrap_or_default())
     }
 
     /// Reads without holding the matrix; running searches are waited for only

@@ -5,7 +5,7 @@ use std::thread;
 
 use half::f16;
 
-use super::best::{Best, Candidate};
+use super::best::{Best, Candidate, Spread};
 use super::columns;
 use super::sidecar::Saved;
 use crate::domain::Embedding;
@@ -73,8 +73,9 @@ impl Matrix {
     }
 
     /// The `limit` pictures closest to `query`, and those that equal the last
-    /// of them, in no order. The query has the dimension of the space.
-    pub(super) fn nearest(&self, query: &Embedding, limit: usize) -> Vec<Candidate> {
+    /// of them, in no order, and how the scores of all are spread. The query
+    /// has the dimension of the space.
+    pub(super) fn nearest(&self, query: &Embedding, limit: usize) -> (Vec<Candidate>, Spread) {
         let query = Query::new(query.as_slice());
         let threads = threads(self.base.ids().len() + self.tail.rows.ids.len());
         let share = |part| self.nearest_of(&query, limit, part, threads);
@@ -92,13 +93,10 @@ impl Matrix {
     fn nearest_of(&self, query: &Query, limit: usize, part: usize, parts: usize) -> Best {
         let mut best = Best::new(limit);
         let base = Rows::share(self.base.ids(), self.base.values(), part, parts);
-        if self.superseded.is_empty() {
-            compare(query, base, |_| true, &mut best);
-        } else {
-            compare(query, base, |id| !self.superseded.contains(&id), &mut best);
-        }
+        compare(query, base, &self.superseded, &mut best);
         let tail = &self.tail.rows;
-        compare(query, Rows::share(&tail.ids, &tail.values, part, parts), |_| true, &mut best);
+        let tail = Rows::share(&tail.ids, &tail.values, part, parts);
+        compare(query, tail, &HashSet::new(), &mut best);
         best
     }
 }
@@ -108,11 +106,11 @@ fn threads(rows: usize) -> usize {
     if rows < ROWS_FOR_THREADS { 1 } else { available() }
 }
 
-/// Offers every row that `counts`.
+/// Offers every row but the `superseded`.
 fn compare(
     query: &Query,
     (ids, values): (&[i64], &[f16]),
-    counts: impl Fn(i64) -> bool,
+    superseded: &HashSet<i64>,
     best: &mut Best,
 ) {
     let mut dots = [0.0; STRIP];
@@ -120,10 +118,13 @@ fn compare(
     for (ids, values) in ids.chunks(STRIP).zip(values.chunks(STRIP * stride)) {
         let dots = &mut dots[..ids.len()];
         query.dots(values, dots);
+        if !superseded.is_empty() {
+            let gone = ids.iter().zip(&mut *dots).filter(|(id, _)| superseded.contains(id));
+            gone.for_each(|(_, dot)| *dot = f32::NAN);
+        }
+        best.spread.add(dots.iter().copied());
         for (&id, &dot) in ids.iter().zip(&*dots) {
-            if best.wants(dot) && counts(id) {
-                best.offer(id, dot);
-            }
+            best.offer(id, dot);
         }
     }
 }
@@ -256,7 +257,7 @@ mod tests {
 
     fn order(matrix: &Matrix) -> Vec<i64> {
         let east = Embedding::normalize(vec![1.0, 0.0, 0.0]).unwrap();
-        let mut nearest = matrix.nearest(&east, 99);
+        let (mut nearest, _) = matrix.nearest(&east, 99);
         nearest.sort_by(|a, b| b.similarity.cosine().total_cmp(&a.similarity.cosine()));
         nearest.iter().map(|candidate| candidate.picture).collect()
     }

@@ -215,9 +215,9 @@ impl Open {
             return Ok(Vec::new());
         }
         loop {
-            let nearest = self.index.nearest(query, limit)?;
+            let (nearest, spread) = self.index.nearest(query, limit)?;
             let reader = self.reader();
-            let hits = nearest.into_iter().map(|candidate| read::hit(&reader, candidate));
+            let hits = nearest.into_iter().map(|candidate| read::hit(&reader, candidate, &spread));
             // None if a picture was removed while we searched: without it,
             // another belongs among the best.
             if let Some(hits) = hits.collect::<rusqlite::Result<Option<_>>>().at(&self.path)? {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::best::Candidate;
+use super::best::{Candidate, Spread};
 use super::columns::{self, PathColumn};
 use super::space::Space;
 use crate::domain::{FileStamp, Hit, ImageId, PixelSize, Record};
@@ -59,19 +59,25 @@ pub(super) fn count(connection: &Connection, space: &Space) -> rusqlite::Result<
 }
 
 /// Names the picture of `candidate`, or `None` if it has been removed since.
-pub(super) fn hit(connection: &Connection, candidate: Candidate) -> rusqlite::Result<Option<Hit>> {
+pub(super) fn hit(
+    connection: &Connection,
+    candidate: Candidate,
+    spread: &Spread,
+) -> rusqlite::Result<Option<Hit>> {
     connection
         .prepare_cached(
-            "SELECT folder.path, picture.path, width, height FROM picture
+            "SELECT size, modified, hash, width, height, folder.path, picture.path FROM picture
              JOIN folder ON folder.id = picture.folder WHERE picture.id = ?1",
         )?
         .query_row([candidate.picture], |row| {
-            let folder = row.get::<_, PathColumn<_>>(0)?.0;
-            let path = row.get::<_, PathColumn<_>>(1)?.0;
+            let folder = row.get::<_, PathColumn<_>>(5)?.0;
+            let path = row.get::<_, PathColumn<_>>(6)?.0;
             Ok(Hit {
                 id: ImageId::new(folder, path),
                 similarity: candidate.similarity,
-                pixels: Some(PixelSize { width: row.get(2)?, height: row.get(3)? }),
+                standing: spread.standing(candidate.similarity),
+                pixels: Some(PixelSize { width: row.get(3)?, height: row.get(4)? }),
+                stamp: Some(stamp_from(row)?),
             })
         })
         .optional()
