@@ -64,8 +64,8 @@ pub struct LoadArgs {
 pub struct SearchArgs {
     /// What the car looks like.
     pub words: Vec<String>,
-    /// Find pictures like this one.
-    #[arg(short, long, value_name = "FILE")]
+    /// Find pictures like this one, a file or an http or https address.
+    #[arg(short, long, value_name = "PICTURE")]
     pub image: Option<PathBuf>,
     /// How many pictures to find at most.
     #[arg(short = 'n', long, value_name = "N")]
@@ -138,6 +138,7 @@ impl Cli {
             data_folder: self.settings.data_folder.clone(),
             limit,
             graphics: self.settings.graphics,
+            ..Settings::default()
         }
     }
 }

@@ -28,8 +28,8 @@
 //! - [`cli`] and [`config`]: what was typed, and what it means.
 //!
 //! # Invariants
-//! - Only `clip` uses candle, only `ui` ratatui, crossterm and viuer, only
-//!   `hub` the HTTP client. `ui` and `headless` never touch `clip` or a store.
+//! - Only `clip` uses candle, only `ui` ratatui, crossterm and viuer.
+//!   `ui` and `headless` never touch `clip`, a store or the network.
 //! - Every slow thing is a [`backend::Request`] with an id and exactly one
 //!   final [`backend::Event`]; whoever receives it first checks that it is
 //!   still wanted.
@@ -39,7 +39,7 @@
 //! - Nothing but `headless` and `main` prints. There is no global state.
 //!
 //! # Where do I add …
-//! - a key: `ui/keymap.rs`, a [`ui::Message`] and its arm in `ui/update.rs`;
+//! - a key: `ui/action.rs`, and the action's arm in `ui/update/mod.rs`;
 //! - a request: `backend/message.rs`, and its arm in `backend/actor.rs`;
 //! - a store: implement [`store::VectorStore`] and tell it the contract test;
 //! - a setting: `config/default.toml` and `config.rs`.
@@ -50,6 +50,7 @@ pub mod clip;
 pub mod config;
 pub mod domain;
 pub mod headless;
+mod http;
 pub mod hub;
 pub mod picture;
 mod progress;

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::load::{Ending, Load};
+use super::load::{Control, Ending, Load};
 use super::message::{Event, Failure, PullProgress, Request, RequestId, Status};
 use super::session::{self, Session};
-use super::{ModelChoice, Settings, choice, search, thumbnail};
+use super::{ModelChoice, Settings, choice, elsewhere, export, search, thumbnail};
 use crate::domain::Printable;
 use crate::hub::{self, Hub, Preset};
 
@@ -21,8 +21,8 @@ pub(super) struct Actor {
     work: Work,
     tasks: JoinSet<()>,
     running: HashMap<task::Id, Running>,
+    pauses: HashMap<RequestId, watch::Sender<bool>>,
     newest_search: Option<RequestId>,
-    newest_thumbnail: Option<RequestId>,
 }
 
 struct Running {
@@ -56,8 +56,8 @@ impl Actor {
             },
             tasks: JoinSet::new(),
             running: HashMap::new(),
+            pauses: HashMap::new(),
             newest_search: None,
-            newest_thumbnail: None,
         }
     }
 
@@ -83,7 +83,27 @@ impl Actor {
             Request::Status { id } => {
                 self.spawn(id, |token| work.answer(id, token, move |work| work.status(id)));
             }
-            Request::Load { id, folder } => self.spawn(id, |token| work.load(id, folder, token)),
+            Request::Load { id, folder } => {
+                let (pause, paused) = watch::channel(false);
+                self.spawn(id, |token| work.load(id, folder, Control { token, paused }));
+                self.pauses.retain(|_, pause| !pause.is_closed());
+                self.pauses.insert(id, pause);
+            }
+            Request::Pause { load, paused } => {
+                if let Some(pause) = self.pauses.get(&load) {
+                    // A load that has ended needs no rest.
+                    let _ = pause.send(paused);
+                }
+            }
+            Request::Export { id, pictures, folder } => self.spawn(id, |token| {
+                let copying = token.clone();
+                work.answer(id, token, async move |_| {
+                    Ok(Event::Exported(id, export::export(pictures, folder, copying).await?))
+                })
+            }),
+            Request::Watch { id } => self.spawn(id, |token| {
+                work.answer(id, token, async move |work: Work| Ok(work.watch(id).await))
+            }),
             Request::Search { id, query, limit } => {
                 let superseded = self.newest_search.replace(id);
                 if let Some(superseded) = superseded {
@@ -91,16 +111,17 @@ impl Actor {
                 }
                 self.spawn(id, |token| {
                     work.answer(id, token, async move |work: Work| {
-                        let answer = search::search(work.session().await?, query, limit).await?;
+                        let show = async |thumbnail| {
+                            // A front end that has left needs no picture.
+                            let _ = work.events.send(Event::QueryPicture(id, thumbnail)).await;
+                        };
+                        let session = work.session().await?;
+                        let answer = search::search(session, query, limit, show).await?;
                         Ok(Event::SearchFinished(id, answer))
                     })
                 });
             }
             Request::Thumbnail { id, path, bounds } => {
-                let superseded = self.newest_thumbnail.replace(id);
-                if let Some(superseded) = superseded {
-                    self.cancel(superseded);
-                }
                 self.spawn(id, |token| {
                     work.answer(id, token, async move |_| {
                         Ok(Event::ThumbnailReady(id, thumbnail::thumbnail(path, bounds).await?))
@@ -173,11 +194,21 @@ impl Work {
         ))
     }
 
-    async fn load(self, id: RequestId, folder: PathBuf, token: CancellationToken) {
+    /// Watches until cancelled; where that is not possible, there is nothing
+    /// to see.
+    async fn watch(&self, id: RequestId) -> Event {
+        if let Err(error) = elsewhere::watch(&self.collection, id, &self.events).await {
+            tracing::warn!(%error, "loads of other processes are not seen");
+        }
+        std::future::pending().await
+    }
+
+    async fn load(self, id: RequestId, folder: PathBuf, control: Control) {
+        let token = control.token.clone();
         let turn = token.run_until_cancelled(self.loading.lock()).await;
         let ending = match turn {
             None => Ok(Ending::Cancelled),
-            Some(_turn) => self.load_now(id, folder, token).await,
+            Some(_turn) => self.load_now(id, folder, control).await,
         };
         let event = ending.map(|ending| match ending {
             Ending::Finished(progress) => Event::LoadFinished(id, progress),
@@ -190,11 +221,11 @@ impl Work {
         &self,
         id: RequestId,
         folder: PathBuf,
-        token: CancellationToken,
+        control: Control,
     ) -> Result<Ending, Failure> {
         let session = self.session().await?;
         let (collection, events) = (self.collection.clone(), self.events.clone());
-        Load { id, session, collection, events, token }.run(folder).await
+        Load { id, session, collection, events, control }.run(folder).await
     }
 
     async fn pull(self, id: RequestId, preset: String, token: CancellationToken) {

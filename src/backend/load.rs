@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use super::elsewhere::Journal;
 use super::message::{Event, Failure, LoadPlan, LoadProgress, RequestId};
 use super::reading::{Picture, Read, Reader};
 use super::session::{self, Session};
@@ -32,7 +33,15 @@ pub(super) struct Load {
     pub(super) session: Arc<Session>,
     pub(super) collection: PathBuf,
     pub(super) events: mpsc::Sender<Event>,
+    pub(super) control: Control,
+}
+
+/// How others hold a load up.
+pub(super) struct Control {
+    /// Ends it after the batch in hand.
     pub(super) token: CancellationToken,
+    /// Lets it rest after the batch in hand while this is true.
+    pub(super) paused: watch::Receiver<bool>,
 }
 
 /// How a load ended other than by a failure.
@@ -42,10 +51,10 @@ pub(super) enum Ending {
 }
 
 impl Load {
-    pub(super) async fn run(self, folder: PathBuf) -> Result<Ending, Failure> {
+    pub(super) async fn run(mut self, folder: PathBuf) -> Result<Ending, Failure> {
         let folder = canonical(&folder)?;
         let store = self.plan(&folder).await?;
-        let mut tally = Tally::new();
+        let mut tally = Tally::new(self.journal(&folder));
         let paths = self.list(&folder, &mut tally).await?;
         let (reader, read) = mpsc::channel(BATCH);
         let reading = Reader {
@@ -58,10 +67,10 @@ impl Load {
         let ended = self.store_batches(read, store.as_ref(), &mut tally).await;
         reading.await.map_err(|e| Failure::new("reading the pictures", &e))?;
         // The last word on numbers, however it ended.
-        self.report(Event::LoadProgress(self.id, tally.progress())).await;
+        self.report_progress(&mut tally).await;
         ended?;
         store.optimize().await;
-        let cancelled = self.token.is_cancelled();
+        let cancelled = self.control.token.is_cancelled();
         Ok(if cancelled { Ending::Cancelled } else { Ending::Finished(tally.progress()) })
     }
 
@@ -82,7 +91,7 @@ impl Load {
 
     /// The pictures below `folder`, sorted.
     async fn list(&self, folder: &Path, tally: &mut Tally) -> Result<Vec<PathBuf>, Failure> {
-        let (token, folder) = (self.token.clone(), folder.to_owned());
+        let (token, folder) = (self.control.token.clone(), folder.to_owned());
         let list = move || -> Vec<Found> {
             walk::walk(&folder).take_while(|_| !token.is_cancelled()).collect()
         };
@@ -97,18 +106,22 @@ impl Load {
         }
         tally.progress.found = paths.len() + tally.progress.failed;
         tally.progress.walked = true;
-        self.report(Event::LoadProgress(self.id, tally.progress())).await;
+        self.report_progress(tally).await;
         Ok(paths)
     }
 
     async fn store_batches(
-        &self,
+        &mut self,
         mut read: mpsc::Receiver<Read>,
         store: &dyn VectorStore,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let mut batch = Batch::default();
-        while let Some(Some(read)) = self.token.run_until_cancelled(read.recv()).await {
+        loop {
+            self.rest_while_paused(tally).await;
+            let Some(Some(read)) = self.control.token.run_until_cancelled(read.recv()).await else {
+                break;
+            };
             match read {
                 Read::Unchanged(id) => tally.unchanged(&id),
                 Read::Touched(id, stamp) => batch.touched.push((id, stamp)),
@@ -120,10 +133,34 @@ impl Load {
                 self.store_batch(std::mem::take(&mut batch), store, tally).await?;
             }
             if tally.is_due() {
-                self.report(Event::LoadProgress(self.id, tally.progress())).await;
+                self.report_progress(tally).await;
             }
         }
         self.store_batch(batch, store, tally).await
+    }
+
+    /// The reader stands still as well, as nobody takes what it has read.
+    async fn rest_while_paused(&mut self, tally: &mut Tally) {
+        if !*self.control.paused.borrow_and_update() {
+            return;
+        }
+        let began = Instant::now();
+        tally.progress.paused = true;
+        self.report_progress(tally).await;
+        let Control { token, paused } = &mut self.control;
+        // An error means that nobody is left to end the pause.
+        let _ = token.run_until_cancelled(paused.wait_for(|paused| !paused)).await;
+        tally.progress.paused = false;
+        tally.began += began.elapsed();
+        self.report_progress(tally).await;
+    }
+
+    /// The load goes on without, if there cannot be one.
+    fn journal(&self, folder: &Path) -> Option<Journal> {
+        let begun = Journal::begin(&self.collection, folder);
+        begun
+            .inspect_err(|error| tracing::warn!(%error, "other processes do not see this load"))
+            .ok()
     }
 
     async fn store_batch(
@@ -161,6 +198,11 @@ impl Load {
         tally.progress.failed += 1;
         tally.progress.current = Some(problem.path.clone());
         self.report(Event::PictureFailed(self.id, problem)).await;
+    }
+
+    async fn report_progress(&self, tally: &mut Tally) {
+        tally.tell_others();
+        self.report(Event::LoadProgress(self.id, tally.progress())).await;
     }
 
     /// A front end that has left no longer needs to hear.
@@ -205,12 +247,22 @@ struct Tally {
     progress: LoadProgress,
     began: Instant,
     reported: Instant,
+    journal: Option<Journal>,
 }
 
 impl Tally {
-    fn new() -> Self {
+    fn new(journal: Option<Journal>) -> Self {
         let now = Instant::now();
-        Self { progress: LoadProgress::default(), began: now, reported: now }
+        Self { progress: LoadProgress::default(), began: now, reported: now, journal }
+    }
+
+    fn tell_others(&mut self) {
+        let progress = self.progress();
+        let told = self.journal.as_mut().map_or(Ok(()), |journal| journal.tell(&progress));
+        if let Err(error) = told {
+            tracing::warn!(%error, "other processes no longer see this load");
+            self.journal = None;
+        }
     }
 
     fn unchanged(&mut self, id: &ImageId) {

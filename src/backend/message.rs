@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use image::DynamicImage;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{FileProblem, Hit, ModelId, PixelSize};
 use crate::store::embedded::SpaceSummary;
@@ -20,6 +22,23 @@ pub enum Query {
     Text(String),
     /// Pictures like the one in this file.
     Picture(PathBuf),
+    /// Pictures like the one at this `http` or `https` address.
+    Address(String),
+}
+
+impl Query {
+    /// Pictures like the one at `place`: a file, or an address of the web.
+    #[must_use]
+    pub fn of_picture(place: PathBuf) -> Self {
+        let address = place.to_str().filter(|place| {
+            let place = place.to_ascii_lowercase();
+            place.starts_with("http://") || place.starts_with("https://")
+        });
+        match address {
+            Some(address) => Self::Address(address.to_owned()),
+            None => Self::Picture(place),
+        }
+    }
 }
 
 /// What a front end may ask.
@@ -46,7 +65,7 @@ pub enum Request {
         /// How many hits at most.
         limit: usize,
     },
-    /// Decode a picture for showing it. Supersedes one still running.
+    /// Decode a picture for showing it.
     Thumbnail {
         /// Answers carry it.
         id: RequestId,
@@ -68,6 +87,30 @@ pub enum Request {
         /// Which preset.
         preset: String,
     },
+    /// Copy pictures into a folder, which is made if it is not there. Nothing
+    /// there is overwritten.
+    Export {
+        /// Answers carry it.
+        id: RequestId,
+        /// Which files.
+        pictures: Vec<PathBuf>,
+        /// Into which folder.
+        folder: PathBuf,
+    },
+    /// Tell of loads into the same collection by other processes, until
+    /// cancelled.
+    Watch {
+        /// Answers carry it.
+        id: RequestId,
+    },
+    /// Let a load rest, or go on with it. Has no event of its own; the load's
+    /// progress tells.
+    Pause {
+        /// The load's id.
+        load: RequestId,
+        /// Whether it shall rest.
+        paused: bool,
+    },
     /// Give up on a request; it answers [`Event::Cancelled`].
     Cancel(RequestId),
 }
@@ -83,6 +126,9 @@ impl Request {
             | Self::Thumbnail { id, .. }
             | Self::Models { id }
             | Self::Pull { id, .. }
+            | Self::Export { id, .. }
+            | Self::Watch { id }
+            | Self::Pause { load: id, .. }
             | Self::Cancel(id) => id,
         }
     }
@@ -101,6 +147,8 @@ pub enum Event {
     PictureFailed(RequestId, FileProblem),
     /// A load is complete.
     LoadFinished(RequestId, LoadProgress),
+    /// The picture at the address that is searched for, to be shown. Not final.
+    QueryPicture(RequestId, Thumbnail),
     /// A search is answered.
     SearchFinished(RequestId, Answer),
     /// A picture is ready to be shown.
@@ -111,6 +159,10 @@ pub enum Event {
     PullProgress(RequestId, PullProgress),
     /// A model has been downloaded to this folder.
     Pulled(RequestId, PathBuf),
+    /// Pictures have been copied.
+    Exported(RequestId, Exported),
+    /// The loads of other processes, as they are now. Not final.
+    LoadsElsewhere(RequestId, Vec<LoadElsewhere>),
     /// The request was given up.
     Cancelled(RequestId),
     /// The request could not be carried out.
@@ -132,6 +184,9 @@ impl Event {
             | Self::ModelsListed(id, _)
             | Self::PullProgress(id, _)
             | Self::Pulled(id, _)
+            | Self::QueryPicture(id, _)
+            | Self::Exported(id, _)
+            | Self::LoadsElsewhere(id, _)
             | Self::Cancelled(id)
             | Self::Failed(id, _) => id,
         }
@@ -146,6 +201,8 @@ impl Event {
                 | Self::LoadProgress(..)
                 | Self::PictureFailed(..)
                 | Self::PullProgress(..)
+                | Self::QueryPicture(..)
+                | Self::LoadsElsewhere(..)
         )
     }
 }
@@ -233,7 +290,7 @@ pub struct LoadPlan {
 }
 
 /// How far a load has got.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadProgress {
     /// Pictures found so far; final once `walked`.
     pub found: usize,
@@ -245,10 +302,14 @@ pub struct LoadProgress {
     pub unchanged: usize,
     /// Pictures that could not be embedded.
     pub failed: usize,
-    /// The file last finished, relative to the folder.
+    /// The file last finished, relative to the folder. Other processes are
+    /// not told.
+    #[serde(skip)]
     pub current: Option<PathBuf>,
-    /// Since the load began.
+    /// Since the load began, without the time it rested.
     pub elapsed: Duration,
+    /// Whether it rests.
+    pub paused: bool,
 }
 
 impl LoadProgress {
@@ -257,6 +318,28 @@ impl LoadProgress {
     pub fn done(&self) -> usize {
         self.embedded + self.unchanged + self.failed
     }
+}
+
+/// A load that another process carries out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadElsewhere {
+    /// The process.
+    pub process: u32,
+    /// The folder that is loaded, for people.
+    pub folder: String,
+    /// How far it is.
+    pub progress: LoadProgress,
+}
+
+/// What became of an export.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Where the copies are.
+    pub folder: PathBuf,
+    /// How many pictures were copied.
+    pub copied: usize,
+    /// Those that could not be.
+    pub failed: Vec<FileProblem>,
 }
 
 /// Answer to a search.
@@ -272,7 +355,7 @@ pub struct Answer {
 #[derive(Clone)]
 pub struct Thumbnail {
     /// The pixels.
-    pub picture: DynamicImage,
+    pub picture: Arc<DynamicImage>,
     /// Size of the whole picture.
     pub pixels: PixelSize,
 }

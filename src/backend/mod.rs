@@ -8,6 +8,8 @@
 
 mod actor;
 mod choice;
+mod elsewhere;
+mod export;
 mod failure;
 mod load;
 mod message;
@@ -17,6 +19,7 @@ mod search;
 mod session;
 mod thumbnail;
 mod walk;
+mod web;
 
 use std::path::PathBuf;
 
@@ -25,8 +28,8 @@ use tokio::task::JoinHandle;
 
 pub use choice::ModelChoice;
 pub use message::{
-    Answer, Event, Failure, LoadPlan, LoadProgress, ModelEntry, Offer, PullProgress, Query,
-    Request, RequestId, Status, Thumbnail,
+    Answer, Event, Exported, Failure, LoadElsewhere, LoadPlan, LoadProgress, ModelEntry, Offer,
+    PullProgress, Query, Request, RequestId, Status, Thumbnail,
 };
 
 use crate::hub::Hub;

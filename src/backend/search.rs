@@ -1,24 +1,50 @@
 //! Query → embedding → hits.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
+use image::DynamicImage;
 use tokio::task::spawn_blocking;
 
-use super::message::{Answer, Failure, Query};
+use super::message::{Answer, Failure, Query, Thumbnail};
 use super::session::Session;
-use crate::clip::PixelValues;
-use crate::domain::Embedding;
+use super::{thumbnail, web};
+use crate::domain::{Embedding, PixelSize};
 use crate::{picture, store};
 
+/// A picture as a query is shown no larger than this.
+const SHOWN: PixelSize = PixelSize { width: 640, height: 480 };
+
 /// The pictures most similar to `query`. A collection that is not there yet
-/// holds none.
+/// holds none. A picture that was fetched is shown before it is searched for,
+/// as only we have it.
 pub(super) async fn search(
     session: Arc<Session>,
     query: Query,
     limit: usize,
+    show: impl AsyncFnOnce(Thumbnail),
 ) -> Result<Answer, Failure> {
-    let query = embed(&session, query).await?;
+    let query = match query {
+        Query::Text(text) => text_embedding(&session, text).await?,
+        Query::Picture(path) => {
+            let read = move || match picture::read(&path).and_then(|bytes| picture::decode(&bytes))
+            {
+                Ok(decoded) => Ok(decoded),
+                Err(e) => Err(Failure::picture(&path, &e)),
+            };
+            picture_embedding(&session, blocking(read).await?).await?
+        }
+        Query::Address(address) => {
+            let bytes = web::fetch(&address).await?;
+            let read = move || {
+                let named = |e| Failure::picture(Path::new("what is at the address"), &e);
+                picture::decode(&bytes).map_err(named)
+            };
+            let picture = blocking(read).await?;
+            show(thumbnail::shrunk(picture.clone(), SHOWN)).await;
+            picture_embedding(&session, picture).await?
+        }
+    };
     let searching = |e| Failure::new("searching the collection", &e);
     let store = match session.for_search().await {
         Err(store::Error::NoCollection { .. }) => {
@@ -31,26 +57,28 @@ pub(super) async fn search(
     Ok(Answer { hits, searched })
 }
 
-async fn embed(session: &Arc<Session>, query: Query) -> Result<Embedding, Failure> {
-    let embedding = |e| Failure::new("understanding the query", &e);
-    match query {
-        Query::Text(text) => session.model.embed_text(text).await.map_err(embedding),
-        Query::Picture(path) => {
-            let values = vec![pixel_values(Arc::clone(session), path).await?];
-            let mut embeddings = session.model.embed_pictures(values).await.map_err(embedding)?;
-            embeddings.pop().ok_or_else(|| Failure::because("understanding the query", "no answer"))
-        }
-    }
+async fn text_embedding(session: &Session, text: String) -> Result<Embedding, Failure> {
+    let embedded = session.model.embed_text(text).await;
+    embedded.map_err(|e| Failure::new("understanding the query", &e))
 }
 
-async fn pixel_values(session: Arc<Session>, path: PathBuf) -> Result<PixelValues, Failure> {
-    let read = move || {
-        let decoded = picture::read(&path).and_then(|bytes| picture::decode(&bytes));
-        let flat = picture::flatten(decoded.map_err(|e| Failure::picture(&path, &e))?);
-        session
-            .preprocessor
-            .pixel_values(&flat)
-            .map_err(|e| Failure::new("preparing the picture", &e))
+async fn picture_embedding(
+    session: &Arc<Session>,
+    picture: DynamicImage,
+) -> Result<Embedding, Failure> {
+    let preprocessor = session.preprocessor.clone();
+    let prepare = move || {
+        let values = preprocessor.pixel_values(&picture::flatten(picture));
+        values.map_err(|e| Failure::new("preparing the picture", &e))
     };
-    spawn_blocking(read).await.map_err(|e| Failure::new("reading the picture", &e))?
+    let values = blocking(prepare).await?;
+    let embedded = session.model.embed_pictures(vec![values]).await;
+    let mut embeddings = embedded.map_err(|e| Failure::new("understanding the query", &e))?;
+    embeddings.pop().ok_or_else(|| Failure::because("understanding the query", "no answer"))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    spawn_blocking(work).await.map_err(|e| Failure::new("reading the picture", &e))?
 }

@@ -1,7 +1,9 @@
 //! A picture file, decoded and shrunk for a pane.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use image::DynamicImage;
 use tokio::task::spawn_blocking;
 
 use super::message::{Failure, Thumbnail};
@@ -13,10 +15,15 @@ pub(super) async fn thumbnail(path: PathBuf, bounds: PixelSize) -> Result<Thumbn
     let read = move || {
         let decoded = picture::read(&path).and_then(|bytes| picture::decode(&bytes));
         let picture = decoded.map_err(|e| Failure::picture(&path, &e))?;
-        let pixels = picture::pixel_size(&picture);
-        let fits = pixels.width <= bounds.width && pixels.height <= bounds.height;
-        let picture = if fits { picture } else { picture.thumbnail(bounds.width, bounds.height) };
-        Ok(Thumbnail { picture, pixels })
+        Ok(shrunk(picture, bounds))
     };
     spawn_blocking(read).await.map_err(|e| Failure::new("reading the picture", &e))?
+}
+
+/// `picture`, no larger than `bounds`.
+pub(super) fn shrunk(picture: DynamicImage, bounds: PixelSize) -> Thumbnail {
+    let pixels = picture::pixel_size(&picture);
+    let fits = pixels.width <= bounds.width && pixels.height <= bounds.height;
+    let picture = if fits { picture } else { picture.thumbnail(bounds.width, bounds.height) };
+    Thumbnail { picture: Arc::new(picture), pixels }
 }

@@ -1,8 +1,6 @@
 //! The three requests of a pull. Each is asked once: [`super::patience`]
 //! decides about asking again.
 
-use std::sync::Once;
-
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue,
     RANGE,
@@ -16,6 +14,7 @@ use super::listing::Listing;
 use super::patience::Patience;
 use super::repository::Repository;
 use super::{Error, Secret};
+use crate::http;
 
 /// A file on the hub, and how to know it when it is here.
 #[derive(Debug)]
@@ -56,7 +55,6 @@ impl Client {
         token: Option<&Secret>,
         patience: &Patience,
     ) -> Result<Self, Error> {
-        install_crypto();
         Ok(Self {
             endpoint: endpoint.clone(),
             token: token.map(bearer).transpose()?,
@@ -169,11 +167,9 @@ fn build(
     policy: impl Fn() -> Policy,
 ) -> Result<reqwest::Client, Error> {
     let builder = || {
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("carlens/", env!("CARGO_PKG_VERSION")))
+        let builder = http::client()
             .connect_timeout(patience.connect)
             .read_timeout(patience.silence)
-            .referer(false)
             .redirect(policy());
         if endpoint.is_loopback() { builder.no_proxy() } else { builder }
     };
@@ -202,15 +198,6 @@ fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
         HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| Error::Token)?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// ring rather than rustls' default: it builds with a C compiler alone.
-fn install_crypto() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // An error means that the program has chosen one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
