@@ -1,5 +1,6 @@
 //! The settings: defaults ← file ← environment ← flags, resolved once.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use crate::backend::ModelChoice;
 use crate::domain::Printable;
 use crate::ui::graphics::GraphicsChoice;
+use crate::ui::{Keymap, Theme};
 
 /// Every setting with its default and a sentence about it.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -28,6 +30,12 @@ pub struct Config {
     pub limit: usize,
     /// How to draw pictures.
     pub graphics: GraphicsChoice,
+    /// Which key does what.
+    pub keymap: Keymap,
+    /// Colours.
+    pub theme: Theme,
+    /// Whether the mouse is carlens'.
+    pub mouse: bool,
     /// Where the log and small notes to itself go.
     pub state_folder: PathBuf,
 }
@@ -48,6 +56,17 @@ pub struct Settings {
     pub limit: Option<usize>,
     /// How to draw pictures.
     pub graphics: Option<GraphicsChoice>,
+    /// Whether the mouse is carlens'.
+    pub mouse: Option<bool>,
+    /// Keys of actions; the other actions keep theirs.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Vec<String>>,
+    /// Colours of parts; the other parts keep theirs.
+    #[serde(default)]
+    pub colors: BTreeMap<String, String>,
+    /// No colours but those of pictures.
+    #[serde(skip)]
+    pub colourless: bool,
 }
 
 /// Why the settings make no sense.
@@ -116,6 +135,7 @@ impl Settings {
         let limit = text("CARLENS_LIMIT").map(|limit| limit.parse()).transpose();
         let graphics =
             text("CARLENS_GRAPHICS").map(|name| GraphicsChoice::from_str(&name, true)).transpose();
+        let mouse = text("CARLENS_MOUSE").map(|mouse| mouse.parse()).transpose();
         Ok(Self {
             model: text("CARLENS_MODEL"),
             images: lookup("CARLENS_IMAGES").map(PathBuf::from),
@@ -123,6 +143,12 @@ impl Settings {
             data_folder: lookup("CARLENS_DATA_FOLDER").map(PathBuf::from),
             limit: limit.map_err(|_| wrong("CARLENS_LIMIT", "it is not a number".into()))?,
             graphics: graphics.map_err(|reason| wrong("CARLENS_GRAPHICS", reason))?,
+            mouse: mouse
+                .map_err(|_| wrong("CARLENS_MOUSE", "it is neither true nor false".into()))?,
+            keys: BTreeMap::new(),
+            colors: BTreeMap::new(),
+            // By https://no-color.org, whatever it says.
+            colourless: lookup("NO_COLOR").is_some(),
         })
     }
 
@@ -136,6 +162,10 @@ impl Settings {
             data_folder: self.data_folder.or(other.data_folder),
             limit: self.limit.or(other.limit),
             graphics: self.graphics.or(other.graphics),
+            mouse: self.mouse.or(other.mouse),
+            keys: either(self.keys, other.keys),
+            colors: either(self.colors, other.colors),
+            colourless: self.colourless || other.colourless,
         }
     }
 }
@@ -166,7 +196,15 @@ impl Config {
         let model = settings.model.unwrap_or_default();
         let name = settings.collection.unwrap_or_default();
         let given = settings.data_folder.filter(|folder| !folder.as_os_str().is_empty());
+        let theme = if settings.colourless {
+            Theme::colourless()
+        } else {
+            Theme::new(&settings.colors).map_err(|e| wrong("colors", e.to_string()))?
+        };
         Ok(Self {
+            keymap: Keymap::new(&settings.keys).map_err(|e| wrong("keys", e.to_string()))?,
+            theme,
+            mouse: settings.mouse.unwrap_or(true),
             model: ModelChoice::parse(&model).map_err(|reason| wrong("model", reason))?,
             images: settings.images.unwrap_or_default(),
             collection: given
@@ -180,6 +218,12 @@ impl Config {
             state_folder: folders.state,
         })
     }
+}
+
+/// All of both; where they differ, `ours`.
+fn either<T>(ours: BTreeMap<String, T>, mut others: BTreeMap<String, T>) -> BTreeMap<String, T> {
+    others.extend(ours);
+    others
 }
 
 /// A name that stays in its folder on every file system.
@@ -232,8 +276,20 @@ mod tests {
 
     #[test]
     fn the_default_file_names_every_setting() {
-        let Settings { model, images, collection, data_folder, limit, graphics } =
-            Settings::from_toml(DEFAULTS).unwrap();
+        let Settings {
+            model,
+            images,
+            collection,
+            data_folder,
+            limit,
+            graphics,
+            mouse,
+            keys,
+            colors,
+            ..
+        } = Settings::from_toml(DEFAULTS).unwrap();
+        assert_eq!(mouse, Some(true));
+        assert!(keys.is_empty() && colors.is_empty());
         assert_eq!(model.as_deref(), Some("auto"));
         assert_eq!(images, Some("static/images".into()));
         assert_eq!(collection.as_deref(), Some("car_images"));

@@ -9,7 +9,7 @@ use carlens::cli::{Cli, Command};
 use carlens::config::Config;
 use carlens::headless::{self, Format, Outcome, Output};
 use carlens::hub::Hub;
-use carlens::ui::{self, OfferNote, State, terminal::Screen};
+use carlens::ui::{self, Notes, Preferences, State, terminal::Screen};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -57,7 +57,7 @@ fn run_command(command: Command, config: Config, hub: Hub) -> Result<Outcome, Er
                     (false, false) => Format::Lines,
                 };
                 let query =
-                    args.image.map_or_else(|| Query::Text(args.words.join(" ")), Query::Picture);
+                    args.image.map_or_else(|| Query::Text(args.words.join(" ")), Query::of_picture);
                 headless::search(&mut backend, query, limit, format, &mut output).await
             }
             Command::Status(args) => headless::status(&mut backend, args.json, &mut output).await,
@@ -77,23 +77,45 @@ fn run_ui(config: Config, hub: Hub) -> Result<Outcome, Error> {
                     `carlens status`; `carlens --help` explains them"
             .into());
     }
+    let notes = Notes::new(config.state_folder);
+    let preferences = Preferences {
+        limit: config.limit,
+        images: config.images,
+        keymap: config.keymap,
+        theme: config.theme,
+        mouse: config.mouse,
+        home: std::env::home_dir(),
+    };
+    let mut state = State::new(preferences, notes.history(), notes.was_offered());
     // Before any other thread: it changes the environment for a moment.
-    let mut screen = Screen::enter(config.graphics)?;
-    let note = OfferNote(config.state_folder.join("download-offered"));
-    let mut state = State::new(screen.description(), config.limit, config.images, note.exists());
+    let mut screen = Screen::enter(config.graphics, |frame| ui::draw_first(&mut state, frame))?;
+    state.graphics = screen.description();
+    state.remote = is_remote(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     let settings = backend::Settings { model: config.model, hub, collection: config.collection };
     run_async(async {
         let mut backend = Backend::spawn(settings);
-        let input = crossterm::event::EventStream::new();
+        let input = screen.events();
         let ended = tokio::select! {
-            ended = ui::run(&mut screen, input, &mut backend, &mut state, &note) => ended,
+            ended = ui::run(&mut screen, input, &mut backend, &mut state, &notes) => ended,
             () = asked_to_end() => Ok(()),
         };
         drop(screen);
         backend.shutdown().await;
         ended
     })?;
+    let mut out = io::stdout().lock();
+    for path in state.printed_at_exit() {
+        out.write_all(path.as_os_str().as_encoded_bytes())?;
+        out.write_all(b"\n")?;
+    }
     Ok(Outcome::Found)
+}
+
+/// Whether a viewer started here would open where nobody sits.
+fn is_remote(is_set: impl Fn(&str) -> bool) -> bool {
+    (is_set("SSH_CONNECTION") || is_set("SSH_TTY"))
+        && !is_set("DISPLAY")
+        && !is_set("WAYLAND_DISPLAY")
 }
 
 /// A polite request to end from outside, or a terminal that has gone.

@@ -4,52 +4,59 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use image::DynamicImage;
-use ratatui::layout::Size;
-use tui_input::InputRequest;
+use ratatui::layout::{Position, Size};
 
 use super::graphics::Picture;
-use super::state::Focus;
+use super::key::Key;
 use crate::backend::{Event, Query, Request, RequestId};
 
 /// Everything that can happen to the UI.
 #[derive(Debug)]
 pub enum Message {
-    /// The query was edited.
-    Edit(InputRequest),
+    /// A key was pressed.
+    Key(Key),
     /// Text was pasted or dropped.
     Paste(String),
-    /// The query was confirmed.
-    Submit,
-    /// The text that was confirmed turned out to mean this.
-    Understood(Option<Query>),
-    /// So many hits down, or up if negative.
-    Select(isize),
-    /// To the first hit.
-    SelectFirst,
-    /// To the last hit.
-    SelectLast,
-    /// Pictures like the selected one.
-    MoreLikeThis,
-    /// Keys go there now.
-    Focus(Focus),
-    /// One step back: closes the help, leaves the results, clears the query.
-    Back,
-    /// Shows or hides the keys.
-    ToggleHelp,
-    /// Yes to the download on offer.
-    Download,
-    /// Stops a download or a load.
-    Stop,
-    /// The window has this size now.
-    Resized(Size),
-    /// To the shell for a while.
-    Suspend,
-    /// The user wants out.
-    Quit,
+    /// The mouse did something at this place.
+    Mouse(Click, Position),
+    /// The window has this size now, and this many pixels per cell.
+    Resized(Size, (u16, u16)),
+    /// Nothing has been typed for a moment since this edit.
+    TypingPaused(u64),
+    /// The text that was typed turned out to mean this.
+    Understood(Intent, Option<Query>),
+    /// The folder that was asked about is there, or not.
+    FolderFound(PathBuf, bool),
     /// The backend says something.
     Backend(Event),
     /// A picture is ready to be drawn, or why not.
     Encoded(RequestId, Result<Picture, String>),
+    /// The picture was handed to the system's viewer, or why not.
+    Opened(PathBuf, Result<(), String>),
+    /// The program has been to the shell and back.
+    Resumed,
+    /// The user wants out.
+    Quit,
+}
+
+/// What the mouse does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Click {
+    /// The left button is pressed.
+    Press,
+    /// The wheel turns up.
+    WheelUp,
+    /// The wheel turns down.
+    WheelDown,
+}
+
+/// Why the meaning of the typed text is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// It was confirmed: search, and go to the matches.
+    Submit,
+    /// Typing paused: search for words, and leave the keys where they are.
+    Preview,
 }
 
 /// What the event loop must do on the UI's behalf.
@@ -59,13 +66,27 @@ pub enum Effect {
     Send(Request),
     /// Find out what this text means and come back with
     /// [`Message::Understood`].
-    Understand(String),
+    Understand(Intent, String),
+    /// Come back with [`Message::TypingPaused`] in a moment, unless another
+    /// edit comes first.
+    AwaitPause(u64),
     /// Turn this picture into cells and come back with [`Message::Encoded`].
     Encode(RequestId, Arc<DynamicImage>, Size),
     /// Note that the download has been offered.
     RememberOffer,
-    /// Say whether this is a folder, and load it if so.
-    LoadIfThere(PathBuf),
+    /// Add this to the history on disk.
+    RememberQuery(String),
+    /// Say whether this is a folder by [`Message::FolderFound`].
+    FindFolder(PathBuf),
+    /// Show this file in the system's viewer and come back with
+    /// [`Message::Opened`].
+    Open(PathBuf),
+    /// Put this text on the clipboard of the terminal.
+    Copy(String),
+    /// Take the mouse, or give it back to the terminal.
+    TakeMouse(bool),
+    /// Send everything to the terminal again.
+    Repaint,
     /// Stop until the shell brings us back.
     Suspend,
     /// Leave the loop.

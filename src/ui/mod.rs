@@ -5,32 +5,48 @@
 //! terminal at hand can show. `update` changes the state and says what must
 //! be done; [`run`] does it. Nothing here waits for work.
 
+mod action;
+mod gallery;
 pub mod graphics;
+mod key;
 mod keymap;
 mod message;
+mod notes;
 mod query;
 mod state;
 pub mod terminal;
+mod theme;
 mod update;
 mod view;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crossterm::event::Event as TerminalEvent;
+use crossterm::event::{Event as TerminalEvent, MouseButton, MouseEvent, MouseEventKind};
 use futures::{Stream, StreamExt};
 use image::DynamicImage;
 use ratatui::Frame;
-use ratatui::layout::Size;
+use ratatui::layout::{Position, Size};
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
 
+pub use keymap::{Error as KeymapError, Keymap};
 pub use message::{Effect, Message};
-pub use state::State;
+pub use notes::Notes;
+pub use state::{Preferences, State};
+pub use theme::{Error as ThemeError, Theme};
 
-use crate::backend::{Backend, RequestId};
-use graphics::{Encoder, Picture};
+use crate::backend::{Backend, Query, RequestId};
+use graphics::Encoder;
+use message::{Click, Intent};
 use terminal::Screen;
+
+/// How long typing must pause before the words are searched for: longer than
+/// between two letters of a word, shorter than one waits.
+const TYPING_PAUSE: Duration = Duration::from_millis(200);
 
 /// What the application is drawn on: the terminal, or a test's own.
 pub trait Canvas {
@@ -46,8 +62,33 @@ pub trait Canvas {
     /// If the terminal does not say.
     fn size(&mut self) -> io::Result<Size>;
 
+    /// Pixels of a cell.
+    fn cell(&self) -> (u16, u16);
+
     /// What makes pictures of cells, if pictures are drawn at all.
     fn encoder(&self) -> Option<Encoder>;
+
+    /// Makes the next frame send everything again.
+    ///
+    /// # Errors
+    /// If the terminal cannot be written to.
+    fn repaint(&mut self) -> io::Result<()>;
+
+    /// Whether another terminal may show the screen once it has the focus, so
+    /// that everything has to be sent again.
+    fn changes_hands(&self) -> bool;
+
+    /// Takes the mouse, or gives it back to the terminal.
+    ///
+    /// # Errors
+    /// If the terminal cannot be written to.
+    fn take_mouse(&mut self, take: bool) -> io::Result<()>;
+
+    /// Puts `text` on the clipboard of the terminal.
+    ///
+    /// # Errors
+    /// If the terminal cannot be written to.
+    fn copy(&mut self, text: &str) -> io::Result<()>;
 
     /// Gives the terminal back to the shell until it brings us back.
     ///
@@ -65,8 +106,28 @@ impl Canvas for Screen {
         self.terminal().size()
     }
 
+    fn cell(&self) -> (u16, u16) {
+        Screen::cell(self)
+    }
+
     fn encoder(&self) -> Option<Encoder> {
         Screen::encoder(self)
+    }
+
+    fn repaint(&mut self) -> io::Result<()> {
+        Screen::repaint(self)
+    }
+
+    fn changes_hands(&self) -> bool {
+        Screen::changes_hands(self)
+    }
+
+    fn take_mouse(&mut self, take: bool) -> io::Result<()> {
+        Screen::take_mouse(self, take)
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        Screen::copy(self, text)
     }
 
     fn suspend(&mut self) -> io::Result<()> {
@@ -74,25 +135,10 @@ impl Canvas for Screen {
     }
 }
 
-/// Where the application keeps a note that the download was offered.
-#[derive(Clone, Debug)]
-pub struct OfferNote(pub PathBuf);
-
-impl OfferNote {
-    /// Whether the note is there.
-    #[must_use]
-    pub fn exists(&self) -> bool {
-        self.0.exists()
-    }
-
-    /// An offer made twice is better than a program that does not start, so a
-    /// note that cannot be written is only logged.
-    fn write(&self) {
-        let folder = self.0.parent().map_or(Ok(()), std::fs::create_dir_all);
-        if let Err(error) = folder.and_then(|()| std::fs::write(&self.0, "")) {
-            tracing::warn!(%error, "cannot note that the download was offered");
-        }
-    }
+/// Draws the first frame of an application that has only just begun.
+pub fn draw_first(state: &mut State, frame: &mut Frame<'_>) {
+    update::update(state, Message::Resized(frame.area().as_size(), (0, 0)));
+    view::view(state, frame);
 }
 
 /// Shows `state` and lets keys and backend events change it, until the user
@@ -105,32 +151,39 @@ pub async fn run(
     mut input: impl Stream<Item = io::Result<TerminalEvent>> + Unpin,
     backend: &mut Backend,
     state: &mut State,
-    note: &OfferNote,
+    notes: &Notes,
 ) -> io::Result<()> {
-    let (encoded, mut pictures) = mpsc::channel(8);
-    let mut rim = Rim { canvas, backend, encoded, note };
+    let (done, mut outcomes) = mpsc::channel(8);
+    let mut rim = Rim { canvas, backend, done, awaited: 0, notes, pause: None };
     let mut listening = true;
-    let mut effects = update::update(state, Message::Resized(rim.canvas.size()?));
+    let (size, cell) = (rim.canvas.size()?, rim.canvas.cell());
+    let mut effects = update::update(state, Message::Resized(size, cell));
     effects.extend(update::start(state));
     loop {
         for effect in effects {
-            if rim.carry_out(effect, state).await? == Flow::Quit {
+            if rim.carry_out(effect).await? == Flow::Quit {
                 return Ok(());
             }
         }
         rim.canvas.draw(|frame| view::view(state, frame))?;
+        let waiting = listening || state.is_waiting() || rim.awaited > 0;
+        let pause = rim.pause;
         let message = tokio::select! {
+            // Keys first: they are what is felt.
+            biased;
             event = input.next(), if listening => if let Some(event) = event {
-                message_of(&event?, state)
+                rim.message_of(event?)?
             } else {
                 listening = false;
                 None
             },
-            event = rim.backend.next_event(), if listening || state.is_waiting() => {
-                event.map(Message::Backend)
+            Some(outcome) = outcomes.recv(), if waiting => {
+                rim.awaited -= 1;
+                Some(outcome)
             }
-            Some((id, picture)) = pictures.recv(), if listening || state.is_waiting() => {
-                Some(Message::Encoded(id, picture))
+            event = rim.backend.next_event(), if waiting => event.map(Message::Backend),
+            () = until(pause), if pause.is_some() => {
+                rim.pause.take().map(|(_, edit)| Message::TypingPaused(edit))
             }
             else => return Ok(()),
         };
@@ -138,13 +191,21 @@ pub async fn run(
     }
 }
 
-fn message_of(event: &TerminalEvent, state: &State) -> Option<Message> {
-    match event {
-        TerminalEvent::Key(key) if !key.is_release() => keymap::message_for(*key, state),
-        TerminalEvent::Paste(text) => Some(Message::Paste(text.clone())),
-        TerminalEvent::Resize(width, height) => Some(Message::Resized(Size::new(*width, *height))),
-        _ => None,
+async fn until(pause: Option<(Instant, u64)>) {
+    match pause {
+        Some((at, _)) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
+}
+
+fn mouse(event: MouseEvent) -> Option<Message> {
+    let click = match event.kind {
+        MouseEventKind::Down(MouseButton::Left) => Click::Press,
+        MouseEventKind::ScrollUp => Click::WheelUp,
+        MouseEventKind::ScrollDown => Click::WheelDown,
+        _ => return None,
+    };
+    Some(Message::Mouse(click, Position::new(event.column, event.row)))
 }
 
 #[derive(PartialEq, Eq)]
@@ -157,53 +218,99 @@ enum Flow {
 struct Rim<'a, C> {
     canvas: &'a mut C,
     backend: &'a mut Backend,
-    encoded: mpsc::Sender<(RequestId, Result<Picture, String>)>,
-    note: &'a OfferNote,
+    /// Where what was done on a thread is told.
+    done: mpsc::Sender<Message>,
+    /// How much is still to be told there.
+    awaited: usize,
+    notes: &'a Notes,
+    /// When a pause in typing has lasted long enough, and since which edit.
+    pause: Option<(Instant, u64)>,
 }
 
 impl<C: Canvas> Rim<'_, C> {
-    async fn carry_out(&mut self, effect: Effect, state: &mut State) -> io::Result<Flow> {
-        let mut next = Some(effect);
-        while let Some(effect) = next.take() {
-            match effect {
-                Effect::Send(request) => self.backend.send(request).await,
-                Effect::Understand(typed) => {
-                    let home = std::env::home_dir();
-                    let query = query::parse(&typed, Path::is_file, home.as_deref());
-                    for effect in update::update(state, Message::Understood(query)) {
-                        next = Some(effect);
-                    }
-                }
-                Effect::Encode(id, picture, area) => self.encode(id, picture, area),
-                Effect::RememberOffer => self.note.write(),
-                Effect::LoadIfThere(folder) => {
-                    next = if folder.is_dir() {
-                        Some(update::load(state, folder))
-                    } else {
-                        update::skip_folder(state)
-                    };
-                }
-                Effect::Suspend => {
-                    self.canvas.suspend()?;
-                    let size = self.canvas.size()?;
-                    next = update::update(state, Message::Resized(size)).pop();
-                }
-                Effect::Quit => return Ok(Flow::Quit),
+    fn message_of(&mut self, event: TerminalEvent) -> io::Result<Option<Message>> {
+        Ok(match event {
+            TerminalEvent::Key(key) if !key.is_release() => Some(Message::Key(key.into())),
+            TerminalEvent::Paste(text) => Some(Message::Paste(text)),
+            TerminalEvent::Mouse(event) => mouse(event),
+            TerminalEvent::Resize(width, height) => {
+                Some(Message::Resized(Size::new(width, height), self.canvas.cell()))
             }
+            TerminalEvent::FocusGained if self.canvas.changes_hands() => {
+                self.canvas.repaint()?;
+                None
+            }
+            _ => None,
+        })
+    }
+
+    async fn carry_out(&mut self, effect: Effect) -> io::Result<Flow> {
+        match effect {
+            Effect::Send(request) => self.backend.send(request).await,
+            Effect::Understand(intent, typed) => {
+                self.on_a_thread(move || Message::Understood(intent, understand(intent, &typed)))
+            }
+            Effect::AwaitPause(edit) => self.pause = Some((Instant::now() + TYPING_PAUSE, edit)),
+            Effect::Encode(id, picture, area) => self.encode(id, picture, area),
+            Effect::RememberOffer => self.notes.remember_offer(),
+            Effect::RememberQuery(query) => self.notes.remember_query(&query),
+            Effect::FindFolder(folder) => self.on_a_thread(move || {
+                let found = folder.is_dir();
+                Message::FolderFound(folder, found)
+            }),
+            Effect::Open(path) => self.on_a_thread(move || {
+                let opened = open::that_detached(&path).map_err(|error| error.to_string());
+                Message::Opened(path, opened)
+            }),
+            Effect::Copy(text) => self.canvas.copy(&text)?,
+            Effect::TakeMouse(take) => self.canvas.take_mouse(take)?,
+            Effect::Repaint => self.canvas.repaint()?,
+            Effect::Suspend => {
+                self.canvas.suspend()?;
+                let (size, cell) = (self.canvas.size()?, self.canvas.cell());
+                self.tell([Message::Resumed, Message::Resized(size, cell)]);
+            }
+            Effect::Quit => return Ok(Flow::Quit),
         }
         Ok(Flow::Go)
     }
 
-    /// On a blocking thread: sixels take a tenth of a second.
-    fn encode(&self, id: RequestId, picture: Arc<DynamicImage>, area: Size) {
-        let (encoder, encoded) = (self.canvas.encoder(), self.encoded.clone());
-        tokio::task::spawn_blocking(move || {
+    /// Files may lie on a disk at the other end of a network.
+    fn on_a_thread(&mut self, work: impl FnOnce() -> Message + Send + 'static) {
+        let done = self.done.clone();
+        self.awaited += 1;
+        spawn_blocking(move || {
+            // The application may have been left meanwhile.
+            let _ = done.blocking_send(work());
+        });
+    }
+
+    fn tell(&mut self, messages: impl IntoIterator<Item = Message>) {
+        for message in messages {
+            self.on_a_thread(|| message);
+        }
+    }
+
+    /// Sixels take a tenth of a second.
+    fn encode(&mut self, id: RequestId, picture: Arc<DynamicImage>, area: Size) {
+        let encoder = self.canvas.encoder();
+        self.on_a_thread(move || {
             let picture = match encoder {
                 Some(encoder) => encoder.encode(&picture, area).map_err(|e| e.to_string()),
                 None => Err("pictures are switched off (--graphics)".into()),
             };
-            // The application may have been left meanwhile.
-            let _ = encoded.blocking_send((id, picture));
+            Message::Encoded(id, picture)
         });
+    }
+}
+
+/// What `typed` means. While it is still being typed, only what is there
+/// already counts as a picture.
+fn understand(intent: Intent, typed: &str) -> Option<Query> {
+    let query = query::parse(typed, Path::is_file, std::env::home_dir().as_deref())?;
+    match (intent, &query) {
+        (Intent::Preview, Query::Address(_)) => None,
+        (Intent::Preview, Query::Picture(path)) if !path.is_file() => None,
+        _ => Some(query),
     }
 }

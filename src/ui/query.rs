@@ -1,4 +1,4 @@
-//! What was typed, understood: words, or the path of a picture.
+//! What was typed, understood: words, or the path or address of a picture.
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,9 @@ pub(super) fn parse(
     home: Option<&Path>,
 ) -> Option<Query> {
     let typed = typed.trim();
+    if is_address(typed) {
+        return Some(Query::Address(typed.to_owned()));
+    }
     let candidates = candidates(typed, home);
     let existing = candidates.iter().find(|path| is_file(path));
     let meant = candidates.iter().find(|path| is_rooted(typed) && named_like_a_picture(path));
@@ -25,6 +28,13 @@ pub(super) fn parse(
     }
     let words = typed.strip_prefix('/').unwrap_or(typed).trim();
     (!words.is_empty()).then(|| Query::Text(words.to_owned()))
+}
+
+/// Whether it is an address of the web, and nothing more.
+fn is_address(typed: &str) -> bool {
+    let lower = typed.to_ascii_lowercase();
+    let scheme = ["http://", "https://"].iter().find(|scheme| lower.starts_with(**scheme));
+    scheme.is_some_and(|scheme| typed.len() > scheme.len()) && !typed.contains(char::is_whitespace)
 }
 
 /// Whether it starts like a path.
@@ -126,6 +136,14 @@ mod tests {
         assert_eq!(parsed("~/a.png"), picture("/home/me/a.png"));
         assert_eq!(parsed("relative.jpg"), picture("relative.jpg"));
         assert_eq!(parsed("/cars/no-extension"), picture("/cars/no-extension"));
+    }
+
+    #[test]
+    fn an_address_is_one_word() {
+        let address = "https://cars.example/red%20one.jpg?size=large";
+        assert_eq!(parsed(&format!(" {address} ")), Some(Query::Address(address.into())));
+        assert_eq!(parsed("http://"), words("http://"));
+        assert_eq!(parsed("https://cars.example red"), words("https://cars.example red"));
     }
 
     #[test]

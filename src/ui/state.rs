@@ -1,48 +1,82 @@
 //! Everything on screen, as data.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use image::DynamicImage;
 use ratatui::layout::Size;
 use tui_input::Input;
 
-use super::graphics::Picture;
+use super::gallery::Gallery;
+use super::key::Key;
+use super::keymap::Keymap;
+use super::theme::Theme;
 use crate::backend::{
-    Answer, Failure, LoadProgress, Offer, PullProgress, Query, RequestId, Status,
+    Answer, Failure, LoadElsewhere, LoadProgress, Offer, PullProgress, Query, RequestId, Status,
 };
-use crate::domain::{FileProblem, Hit};
+use crate::domain::{FileProblem, Hit, ImageId};
 
-/// The whole of the UI's state.
-#[derive(Debug, Default)]
-pub struct State {
-    /// What is typed in the query pane.
-    pub query: Input,
-    /// Where keys go.
-    pub focus: Focus,
-    /// Whether the keys are shown over everything.
-    pub help: bool,
-    /// The result pane's list.
-    pub search: SearchState,
-    /// The result pane's picture.
-    pub picture: PictureState,
-    /// The load view.
-    pub load: LoadState,
-    /// The download of a model.
-    pub download: DownloadState,
-    /// Which model and collection are in use.
-    pub backend: BackendState,
-    /// How pictures are drawn, for the status line.
-    pub graphics: String,
+/// What the user has set.
+#[derive(Clone, Debug, Default)]
+pub struct Preferences {
     /// Hits per search.
     pub limit: usize,
     /// The folder to load into an empty collection.
     pub images: PathBuf,
+    /// Which key does what.
+    pub keymap: Keymap,
+    /// Colours.
+    pub theme: Theme,
+    /// Whether the mouse is carlens' at first.
+    pub mouse: bool,
+    /// What `~` stands for.
+    pub home: Option<PathBuf>,
+}
+
+/// The whole of the UI's state.
+#[derive(Debug, Default)]
+pub struct State {
+    /// What the user has set.
+    pub preferences: Preferences,
+    /// What is typed in the query pane.
+    pub query: Input,
+    /// Where keys go.
+    pub focus: Focus,
+    /// What is open over the panes.
+    pub overlay: Option<Overlay>,
+    /// The result pane.
+    pub search: SearchState,
+    /// How the result pane is laid out.
+    pub layout: LayoutState,
+    /// The pictures the user has put aside.
+    pub marked: BTreeSet<ImageId>,
+    /// The load view.
+    pub load: LoadState,
+    /// Loads of other processes.
+    pub elsewhere: Vec<LoadElsewhere>,
+    /// The download of a model.
+    pub download: DownloadState,
+    /// Which model and collection are in use.
+    pub backend: BackendState,
+    /// Earlier queries, oldest first.
+    pub history: History,
+    /// Something said in passing, until the next key.
+    pub notice: Option<Notice>,
+    /// How pictures are drawn, for the status line.
+    pub graphics: String,
     /// Whether the download was offered on an earlier day.
     pub offered_before: bool,
+    /// Whether the terminal is at the other end of a network.
+    pub remote: bool,
+    pub(super) gallery: Gallery,
+    pub(super) pressed: Vec<Key>,
     pub(super) screen: Size,
+    pub(super) cell: (u16, u16),
+    pub(super) mouse: bool,
+    pub(super) edits: u64,
+    pub(super) exporting: Option<RequestId>,
+    pub(super) watching: Option<RequestId>,
     pub(super) folders_to_load: VecDeque<PathBuf>,
+    pub(super) printed_at_exit: Vec<PathBuf>,
     pub(super) last_id: u64,
 }
 
@@ -54,6 +88,56 @@ pub enum Focus {
     Query,
     /// Letters are commands.
     Results,
+}
+
+/// What is open over the panes.
+#[derive(Debug)]
+pub enum Overlay {
+    /// The keys, scrolled down by so many lines.
+    Help(u16),
+    /// The load view in full, scrolled down by so many failed files.
+    Load(u16),
+    /// Earlier queries to choose from.
+    History {
+        /// Only those with this in them.
+        filter: Input,
+        /// Counted from the newest.
+        selected: usize,
+    },
+    /// Where to copy pictures to.
+    Export {
+        /// The folder.
+        folder: Input,
+        /// What is copied.
+        pictures: Vec<PathBuf>,
+    },
+}
+
+/// How the result pane is laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayoutState {
+    /// Thumbnails rather than a list.
+    pub grid: bool,
+    /// The large picture alone.
+    pub zoomed: bool,
+}
+
+/// Something said in passing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What.
+    pub text: String,
+    /// Whether something went wrong.
+    pub error: bool,
+}
+
+/// Earlier queries, and where in them one is.
+#[derive(Debug, Default)]
+pub struct History {
+    /// Oldest first.
+    pub queries: Vec<String>,
+    /// How far back Up has gone, and what was typed before.
+    pub(super) place: Option<(usize, String)>,
 }
 
 /// What is known of the backend.
@@ -70,14 +154,29 @@ pub enum BackendState {
     Failed(Failure),
 }
 
-/// What the list shows. The answer to the last query stays until the next one
-/// is here.
+/// What the result pane shows. The answer to the last query stays until the
+/// next one is here.
 #[derive(Debug, Default)]
 pub struct SearchState {
     /// The question that still lacks its answer.
-    pub waiting: Option<(RequestId, Query)>,
+    pub waiting: Option<Asked>,
     /// The last answer.
     pub answered: Answered,
+    /// The results before it, the latest last.
+    pub(super) before: Vec<Results>,
+}
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The request that asks it.
+    pub request: RequestId,
+    /// What is asked.
+    pub query: Query,
+    /// What was typed to ask it.
+    pub typed: String,
+    /// Whether it was asked in earnest, or while typing.
+    pub submitted: bool,
 }
 
 /// The last answer to a search.
@@ -87,37 +186,20 @@ pub enum Answered {
     #[default]
     Nothing,
     /// Hits, best first; there may be none.
-    Hits {
-        /// What was asked.
-        query: Query,
-        /// The answer.
-        answer: Answer,
-        /// Which hit is highlighted.
-        selected: usize,
-    },
+    Hits(Results),
     /// It failed.
     Failed(Failure),
 }
 
-/// The picture of the selected hit.
-#[derive(Debug, Default)]
-pub enum PictureState {
-    /// No hit is selected.
-    #[default]
-    None,
-    /// The file is being decoded.
-    Decoding(RequestId),
-    /// It is being turned into cells, or drawn already.
-    Decoded {
-        /// The request of the encoding under way.
-        encoding: Option<RequestId>,
-        /// The pixels.
-        decoded: Arc<DynamicImage>,
-        /// What is drawn.
-        encoded: Option<Picture>,
-    },
-    /// It cannot be shown.
-    Failed(String),
+/// An answer, and where in it one is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Results {
+    /// What was asked.
+    pub asked: Asked,
+    /// The answer.
+    pub answer: Answer,
+    /// Which hit is highlighted.
+    pub selected: usize,
 }
 
 /// What the load view shows.
@@ -130,6 +212,8 @@ pub enum LoadState {
     Running {
         /// Whose events to take.
         id: RequestId,
+        /// Which folder.
+        folder: PathBuf,
         /// How far it is.
         progress: LoadProgress,
         /// What could not be embedded so far.
@@ -143,7 +227,12 @@ pub enum LoadState {
         failed: Vec<FileProblem>,
     },
     /// Stopped by the user.
-    Stopped(LoadProgress),
+    Stopped {
+        /// How far it got.
+        progress: LoadProgress,
+        /// What could not be embedded.
+        failed: Vec<FileProblem>,
+    },
     /// It failed.
     Failed(Failure),
 }
@@ -162,37 +251,81 @@ pub enum DownloadState {
     Failed(Failure),
 }
 
+impl Notice {
+    pub(super) fn said(text: impl Into<String>) -> Self {
+        Self { text: text.into(), error: false }
+    }
+
+    pub(super) fn failed(text: impl Into<String>) -> Self {
+        Self { text: text.into(), error: true }
+    }
+}
+
+impl LoadState {
+    /// What could not be embedded.
+    #[must_use]
+    pub fn failed(&self) -> &[FileProblem] {
+        match self {
+            Self::Running { failed, .. }
+            | Self::Finished { failed, .. }
+            | Self::Stopped { failed, .. } => failed,
+            Self::Idle | Self::Failed(_) => &[],
+        }
+    }
+}
+
 impl State {
     /// The state of an application that has just been opened.
     #[must_use]
-    pub fn new(graphics: String, limit: usize, images: PathBuf, offered_before: bool) -> Self {
-        Self { graphics, limit, images, offered_before, ..Self::default() }
+    pub fn new(preferences: Preferences, history: Vec<String>, offered_before: bool) -> Self {
+        Self {
+            mouse: preferences.mouse,
+            preferences,
+            history: History { queries: history, place: None },
+            offered_before,
+            ..Self::default()
+        }
+    }
+
+    /// The results on screen.
+    #[must_use]
+    pub fn results(&self) -> Option<&Results> {
+        match &self.search.answered {
+            Answered::Hits(results) => Some(results),
+            _ => None,
+        }
     }
 
     /// The selected hit.
     #[must_use]
     pub fn selected(&self) -> Option<&Hit> {
-        match &self.search.answered {
-            Answered::Hits { answer, selected, .. } => answer.hits.get(*selected),
-            _ => None,
-        }
+        self.results().and_then(|results| results.answer.hits.get(results.selected))
+    }
+
+    /// The paths to print once the screen is gone.
+    #[must_use]
+    pub fn printed_at_exit(&self) -> &[PathBuf] {
+        &self.printed_at_exit
     }
 
     /// Whether a request still lacks its final event.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.search.waiting.is_some()
+            || self.exporting.is_some()
+            || self.gallery.is_waiting()
             || matches!(self.backend, BackendState::Opening(_))
             || matches!(self.load, LoadState::Running { .. })
             || matches!(self.download, DownloadState::Running(..))
-            || matches!(
-                self.picture,
-                PictureState::Decoding(_) | PictureState::Decoded { encoding: Some(_), .. }
-            )
     }
 
     pub(super) fn next_id(&mut self) -> RequestId {
-        self.last_id += 1;
-        RequestId(self.last_id)
+        next(&mut self.last_id)
     }
+}
+
+/// Apart from the state, for when the rest of it is borrowed.
+pub(super) fn next(last_id: &mut u64) -> RequestId {
+    *last_id += 1;
+    RequestId(*last_id)
 }

@@ -15,6 +15,7 @@ mod screen;
 mod session;
 mod stop;
 mod tty;
+mod typed;
 
 pub use screen::{Error, Screen};
 pub use tty::Tty;

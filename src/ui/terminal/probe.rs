@@ -1,7 +1,7 @@
 //! Finds out what the terminal can do.
 //!
 //! Before any event reader exists, as the answers arrive on standard input
-//! like keys do. Keys typed during the few milliseconds this takes are lost.
+//! like keys do. What is typed meanwhile is kept.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -40,6 +40,10 @@ pub struct Probe {
     pub truecolor: bool,
     /// tmux's pass-through, within tmux.
     pub passthrough: Option<Passthrough>,
+    /// What was typed while it was asked.
+    pub typed: Vec<u8>,
+    /// It did not answer to the end; it may yet.
+    pub late: bool,
 }
 
 impl Probe {
@@ -61,6 +65,8 @@ impl Probe {
         let deadline = Instant::now() + LIMIT;
         let near = ask(tty, NEAR, deadline)?;
         probe.note_near(&near);
+        probe.typed.clone_from(&near.typed);
+        probe.late = near.attributes.is_none();
         // Silent now, silent then; and GNU screen passes nothing through.
         if near.attributes.is_some() && !environment.screen {
             let far = probe.ask_far(environment, tty, deadline)?;
@@ -80,6 +86,8 @@ impl Probe {
     }
 
     fn note_far(&mut self, far: Replies) {
+        self.typed.extend_from_slice(&far.typed);
+        self.late |= far.attributes.is_none();
         self.truecolor |= far.truecolor;
         self.capabilities.kitty = far.kitty;
         self.capabilities.version = far.version.unwrap_or_default();

@@ -17,21 +17,28 @@ pub struct Replies {
     /// The primary device attributes (DA1), the answer every terminal gives;
     /// asked for last, it ends the wait.
     pub attributes: Option<Vec<u16>>,
+    /// What was typed in between.
+    pub typed: Vec<u8>,
 }
 
 impl Replies {
-    /// Everything in `bytes` that is an answer; the rest is skipped, and so is
-    /// an answer whose end has not arrived.
+    /// Everything in `bytes` that is an answer; an answer whose end has not
+    /// arrived is skipped. The rest was typed; keys that send a sequence
+    /// themselves, such as the arrows, are lost.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut replies = Self::default();
         let mut rest = bytes;
         while let Some(escape) = rest.iter().position(|&byte| byte == 0x1b) {
+            replies.typed.extend_from_slice(&rest[..escape]);
             rest = &rest[escape + 1..];
             if let Some((sequence, after)) = split_sequence(rest) {
                 replies.note(&sequence);
                 rest = after;
+            } else if matches!(rest, [b'[' | b'P' | b'_', ..]) {
+                return replies;
             }
         }
+        replies.typed.extend_from_slice(rest);
         replies
     }
 
@@ -113,6 +120,7 @@ mod tests {
             truecolor: true,
             kitty: true,
             attributes: Some(vec![63, 1, 2, 4, 6, 9, 15, 22]),
+            typed: Vec::new(),
         }
     }
 
@@ -123,11 +131,17 @@ mod tests {
     }
 
     #[test]
-    fn keys_typed_in_between_do_no_harm() {
-        let mut bytes = b"jj\x1b\x1b[A\x1bOP\xff".to_vec();
+    fn what_is_typed_in_between_is_kept() {
+        let mut bytes = b"red\x1b\x1b[A".to_vec();
         bytes.extend_from_slice(ANSWERS);
-        bytes.extend_from_slice(b"q\x1b");
-        assert_eq!(Replies::parse(&bytes), expected());
+        bytes.extend_from_slice("é\r\x1b".as_bytes());
+        let expected = Replies { typed: "redé\r".into(), ..expected() };
+        assert_eq!(Replies::parse(&bytes), expected);
+    }
+
+    #[test]
+    fn half_an_answer_was_not_typed() {
+        assert_eq!(Replies::parse(b"a\x1bP>|XTe").typed, b"a");
     }
 
     #[test]

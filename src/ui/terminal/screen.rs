@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{Event, EventStream, KeyEvent};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate, size};
 use crossterm::{execute, queue};
+use futures::{Stream, StreamExt as _, stream};
 use ratatui::backend::{Backend as _, CrosstermBackend};
 use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
@@ -18,7 +21,10 @@ use super::passthrough::Passthrough;
 use super::probe::Probe;
 use super::session::Session;
 use super::stop::stop;
-use crate::ui::graphics::{Encoder, GraphicsChoice, Primed, Protocol, Settings, choose, prime};
+use super::typed::{self, LateAnswers};
+use crate::ui::graphics::{
+    Encoder, GraphicsChoice, Primed, Protocol, Settings, choose, prime, wrap,
+};
 
 /// Why there is no screen.
 #[derive(Debug, thiserror::Error)]
@@ -50,11 +56,14 @@ pub struct Screen {
     encoder: Option<Encoder>,
     cells: Cells,
     size: (u16, u16),
+    typed: Vec<KeyEvent>,
+    late: LateAnswers,
 }
 
 impl Screen {
-    /// Takes the terminal over and finds out how it shows pictures, which
-    /// takes some milliseconds, or a second if it never answers.
+    /// Takes the terminal over, draws a `first` frame on it, and finds out how
+    /// it shows pictures, which takes some milliseconds, or a second if it
+    /// never answers.
     ///
     /// To be called on the thread that will draw, before any other thread and
     /// any reader of standard input exist.
@@ -63,7 +72,10 @@ impl Screen {
     ///
     /// [`Error::NotATerminal`], or what the terminal refused; it is then as it
     /// was before.
-    pub fn enter(choice: GraphicsChoice) -> Result<Self, Error> {
+    pub fn enter(
+        choice: GraphicsChoice,
+        first: impl FnOnce(&mut Frame<'_>),
+    ) -> Result<Self, Error> {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Err(Error::NotATerminal);
         }
@@ -74,6 +86,8 @@ impl Screen {
         let primed = if must_ask(choice) { prime() } else { Primed::default() };
         let mut tty = Tty::open()?;
         let mut session = Session::begin(tty.clone())?;
+        let mut terminal = blank(tty.clone())?;
+        terminal.draw(first)?;
         let probe = if must_ask(choice) {
             Probe::asked(&environment, &mut tty)?
         } else {
@@ -90,7 +104,71 @@ impl Screen {
         let encoder = settings.and_then(|settings| session.encoder(settings, cells.now()));
         let session = Arc::new(session);
         session.end_on_panic();
-        Ok(Self { terminal: blank(tty)?, session, encoder, cells, size: size()? })
+        let late = if probe.late { LateAnswers::Awaited } else { LateAnswers::None };
+        let typed = typed::keys(&probe.typed);
+        let mut screen = Self { terminal, session, encoder, cells, size: size()?, typed, late };
+        if must_ask(choice) {
+            // Some terminals print the questions they do not understand.
+            screen.repaint()?;
+        }
+        Ok(screen)
+    }
+
+    /// What happens from now on; first, the keys that were pressed while the
+    /// terminal was asked. A reader of its own would steal from this one.
+    pub fn events(&mut self) -> impl Stream<Item = io::Result<Event>> + Unpin + use<> {
+        let mut late = self.late;
+        let typed = std::mem::take(&mut self.typed).into_iter().map(|key| Ok(Event::Key(key)));
+        let coming = EventStream::new().filter(move |event| {
+            let answer = event.as_ref().is_ok_and(|event| late.swallow(event));
+            futures::future::ready(!answer)
+        });
+        stream::iter(typed).chain(coming)
+    }
+
+    /// Pixels of a cell, across and down.
+    #[must_use]
+    pub fn cell(&self) -> (u16, u16) {
+        let cell = self.cells.now();
+        (cell.width, cell.height)
+    }
+
+    /// Whether the terminal may lose what it shows, or another one show it
+    /// instead, without a word: tmux can be attached elsewhere, and `iTerm2`
+    /// forgets pictures in tabs it does not show.
+    #[must_use]
+    pub fn changes_hands(&self) -> bool {
+        let protocol = self.encoder.as_ref().map(Encoder::protocol);
+        self.session.passthrough.is_some() || protocol == Some(Protocol::Iterm)
+    }
+
+    /// Reports clicks and the wheel, or leaves the mouse to the terminal. Not
+    /// its movements, which over a network would come in crowds.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal is gone.
+    pub fn take_mouse(&mut self, take: bool) -> io::Result<()> {
+        let sequence = if take { "\x1b[?1000h\x1b[?1006h" } else { "\x1b[?1006l\x1b[?1000l" };
+        self.session.tty.write_now(sequence.as_bytes())
+    }
+
+    /// Puts `text` on the clipboard of whoever sits in front of the terminal,
+    /// by OSC 52: also over ssh and through tmux, where they allow it.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal is gone.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        let mut sequence = String::new();
+        let copy = CopyToClipboard::to_clipboard_from(text);
+        // Writing to a String cannot fail.
+        let _ = crossterm::Command::write_ansi(&copy, &mut sequence);
+        if self.session.passthrough.is_some() {
+            // tmux keeps the plain one to itself, unless told otherwise.
+            sequence += &wrap(&sequence);
+        }
+        self.session.tty.write_now(sequence.as_bytes())
     }
 
     /// Encodes pictures for this screen; `None` if it shows none.
@@ -190,8 +268,7 @@ impl Drop for Screen {
     }
 }
 
-/// ratatui's terminal on a screen it knows to be blank: some terminals print
-/// the questions they do not understand.
+/// ratatui's terminal on a screen it knows to be blank.
 fn blank(tty: Tty) -> io::Result<Terminal<CrosstermBackend<Tty>>> {
     let mut backend = CrosstermBackend::new(tty);
     backend.clear()?;

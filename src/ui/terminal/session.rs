@@ -8,6 +8,7 @@ use std::{io, panic, thread};
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+    EnableFocusChange,
 };
 use crossterm::queue;
 use crossterm::style::ResetColor;
@@ -73,7 +74,14 @@ impl Session {
     pub fn enter(&self) -> io::Result<()> {
         enable_raw_mode()?;
         let mut bytes = Vec::new();
-        queue!(bytes, EnterAlternateScreen, EnableBracketedPaste, Hide, Clear(ClearType::All))?;
+        queue!(
+            bytes,
+            EnterAlternateScreen,
+            EnableBracketedPaste,
+            EnableFocusChange,
+            Hide,
+            Clear(ClearType::All)
+        )?;
         self.tty.set_ours(true);
         self.tty.write_now(&bytes)
     }

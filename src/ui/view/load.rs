@@ -1,121 +1,166 @@
-//! The load-progress view: a download first, as it was asked for, else the
-//! load.
+//! The load-progress view in one line.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::widgets::{Gauge, Paragraph};
+use ratatui::text::{Line, Span};
 
-use super::theme;
+use super::text;
 use crate::backend::{LoadProgress, Offer};
+use crate::domain::Printable;
 use crate::progress;
+use crate::ui::action::{Action, Scope};
 use crate::ui::state::{BackendState, DownloadState, LoadState, State};
 
+/// Cells of a bar.
+const BAR: u16 = 16;
+
+/// What there is to say about one thing under way, or done.
+pub(super) struct Report {
+    pub(super) title: &'static str,
+    /// How much of it is done, if it is under way.
+    pub(super) ratio: Option<f64>,
+    pub(super) text: String,
+    pub(super) failed: bool,
+}
+
+impl Report {
+    fn said(title: &'static str, text: String) -> Self {
+        Self { title, ratio: None, text, failed: false }
+    }
+
+    /// The parts of a line: title, bar, text.
+    pub(super) fn spans(self, state: &State, bar: u16) -> Vec<Span<'static>> {
+        let theme = &state.preferences.theme;
+        let mut spans = vec![Span::styled(format!(" {} ", self.title), theme.accent)];
+        if let Some(ratio) = self.ratio {
+            spans.push(Span::styled("▕", theme.faint));
+            spans.push(text::bar(ratio, bar, theme.bar));
+            spans.push(Span::styled("▏", theme.faint));
+        }
+        spans.push(Span::styled(self.text, if self.failed { theme.error } else { Style::new() }));
+        spans
+    }
+}
+
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
-    let shown = Shown::of(state);
-    let area = if area.height >= 3 {
-        let block = theme::block(shown.title(), false);
-        let inner = block.inner(area);
-        frame.render_widget(block, area);
-        inner
-    } else {
-        area
-    };
-    match shown {
-        Shown::Bar { ratio, text, .. } => {
-            let gauge = Gauge::default().ratio(ratio).label(text).gauge_style(theme::accent());
-            frame.render_widget(gauge, area);
+    // A narrow screen needs the numbers more than the bar.
+    let bar = if area.width < 80 { 6 } else { BAR };
+    let spans = summary(state).into_iter().flat_map(|report| report.spans(state, bar));
+    frame.render_widget(Line::from_iter(spans), area);
+}
+
+/// What is under way, else what was last, else what there is.
+fn summary(state: &State) -> Vec<Report> {
+    let running: Vec<Report> = [download(state), load(state)]
+        .into_iter()
+        .flatten()
+        .chain(elsewhere(state))
+        .filter(|report| report.ratio.is_some())
+        .collect();
+    if !running.is_empty() {
+        return running;
+    }
+    vec![download(state).or_else(|| load(state)).unwrap_or_else(|| in_collection(state))]
+}
+
+/// The download, if there is one or could be.
+pub(super) fn download(state: &State) -> Option<Report> {
+    Some(match &state.download {
+        DownloadState::Idle => return None,
+        DownloadState::Running(_, name, at) => Report {
+            title: "Download",
+            ratio: Some(ratio(at.done, at.total)),
+            text: format!("{name}: {}", progress::pull_line(at)),
+            failed: false,
+        },
+        DownloadState::Failed(failure) => {
+            let hint = failure.hint.as_deref().unwrap_or_default();
+            let text = format!("{failure}; {hint}");
+            Report { title: "Download", ratio: None, text, failed: true }
         }
-        Shown::Text { text, style, .. } => {
-            frame.render_widget(Paragraph::new(text).style(style), area);
+        DownloadState::Offered(offer) => Report::said("Download", offered(state, offer)),
+    })
+}
+
+/// Our own load, if there is or was one.
+pub(super) fn load(state: &State) -> Option<Report> {
+    Some(match &state.load {
+        LoadState::Idle => return None,
+        LoadState::Running { progress, .. } => running("Load", progress),
+        LoadState::Finished { progress, failed } => {
+            Report { failed: !failed.is_empty(), ..Report::said("Load", finished(state, progress)) }
         }
+        LoadState::Stopped { progress, .. } => {
+            Report::said("Load", format!("stopped: {}", finished(state, progress)))
+        }
+        LoadState::Failed(failure) => {
+            let hint = failure.hint.as_deref().unwrap_or_default();
+            let text = format!("{failure} {hint}");
+            Report { title: "Load", ratio: None, text, failed: true }
+        }
+    })
+}
+
+/// The loads of other processes.
+pub(super) fn elsewhere(state: &State) -> impl Iterator<Item = Report> {
+    state.elsewhere.iter().map(|load| {
+        let report = running("Load elsewhere", &load.progress);
+        let whose = format!("{} (process {}, {})", report.text, load.process, load.folder);
+        Report { text: whose, ..report }
+    })
+}
+
+fn running(title: &'static str, progress: &LoadProgress) -> Report {
+    let text = progress::load_line(progress);
+    Report {
+        title,
+        ratio: Some(ratio(progress.done() as u64, progress.found as u64)),
+        text: if progress.paused { format!("paused at {text}") } else { text },
+        failed: false,
     }
 }
 
-/// One line about what is under way.
-enum Shown {
-    Bar { title: &'static str, ratio: f64, text: String },
-    Text { title: &'static str, text: String, style: Style },
-}
-
-impl Shown {
-    fn title(&self) -> &'static str {
-        match self {
-            Self::Bar { title, .. } | Self::Text { title, .. } => title,
-        }
-    }
-
-    fn of(state: &State) -> Self {
-        match &state.download {
-            DownloadState::Running(_, name, at) => Self::Bar {
-                title: "Download",
-                ratio: ratio(at.done, at.total),
-                text: format!("{name}: {}", progress::pull_line(at)),
-            },
-            DownloadState::Failed(failure) => {
-                let hint = failure.hint.as_deref().unwrap_or_default();
-                Self::Text {
-                    title: "Download",
-                    text: format!("{failure}; {hint}"),
-                    style: theme::error(),
-                }
-            }
-            DownloadState::Offered(offer) if !matches!(state.load, LoadState::Running { .. }) => {
-                Self::Text { title: "Download", text: offered(offer), style: Style::new() }
-            }
-            DownloadState::Offered(_) | DownloadState::Idle => Self::of_load(state),
-        }
-    }
-
-    fn of_load(state: &State) -> Self {
-        let text = |text: String| Self::Text { title: "Load", text, style: Style::new() };
-        match &state.load {
-            LoadState::Running { progress, .. } => Self::Bar {
-                title: "Load",
-                ratio: ratio(progress.done() as u64, progress.found as u64),
-                text: progress::load_line(progress),
-            },
-            LoadState::Finished { progress, .. } => text(finished(progress)),
-            LoadState::Stopped(progress) => text(format!("stopped: {}", finished(progress))),
-            LoadState::Failed(failure) => {
-                let hint = failure.hint.as_deref().unwrap_or_default();
-                Self::Text {
-                    title: "Load",
-                    text: format!("{failure} {hint}"),
-                    style: theme::error(),
-                }
-            }
-            LoadState::Idle => text(idle(state)),
-        }
-    }
-}
-
-fn idle(state: &State) -> String {
+pub(super) fn in_collection(state: &State) -> Report {
     match &state.backend {
         BackendState::Ready(status) => {
             let pictures = status.space().map_or(0, |space| space.pictures);
-            format!("{pictures} pictures in the collection")
+            let pictures = text::counted(pictures, "picture");
+            Report::said("Load", format!("{pictures} in the collection"))
         }
-        _ => String::new(),
+        BackendState::Failed(failure) => {
+            Report { failed: true, ..Report::said("Load", failure.to_string()) }
+        }
+        BackendState::Unasked | BackendState::Opening(_) => {
+            Report::said("Load", "opening the model …".into())
+        }
     }
 }
 
-fn offered(offer: &Offer) -> String {
+fn offered(state: &State, offer: &Offer) -> String {
+    let key = |action| state.preferences.keymap.keys(action, Scope::Always).unwrap_or_default();
     format!(
-        "F2 downloads {}, a much better model ({} MB, {}) · Esc: not now",
-        offer.preset,
+        "{} fetches {}, a much better model ({} MB, {}) · {}: not now",
+        key(Action::Download),
+        Printable::new(&offer.preset),
         offer.bytes / 1_000_000,
         offer.licence,
+        key(Action::Back),
     )
 }
 
-fn finished(progress: &LoadProgress) -> String {
+fn finished(state: &State, progress: &LoadProgress) -> String {
     let LoadProgress { embedded, unchanged, failed, elapsed, .. } = progress;
     if *embedded == 0 && *failed == 0 {
-        return format!("{unchanged} pictures, all up to date");
+        return format!("{}, all up to date", text::counted(*unchanged as u64, "picture"));
     }
     let took = elapsed.as_secs_f64();
-    format!("{embedded} embedded, {unchanged} unchanged, {failed} failed in {took:.1} s")
+    let key = state.preferences.keymap.keys(Action::LoadView, Scope::Always);
+    let list = key.filter(|_| *failed > 0).map(|key| format!(" · {key} lists the failed"));
+    format!(
+        "{embedded} embedded, {unchanged} unchanged, {failed} failed in {took:.1} s{}",
+        list.unwrap_or_default()
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the length of a bar")]

@@ -1,82 +1,97 @@
 //! How the state looks. Reads the state, never changes it.
 //!
 //! ```text
-//! ┌ Search ──────────────────────────────┐
+//! ╭ Search ──────────────────────────────╮
 //! │ red convertible                      │  query pane
-//! ├ Matches ──────┬ car-005.jpg ─────────┤
-//! │ ▶ 0.82 …      │                      │  result pane: list and picture
-//! │   0.80 …      │                      │
-//! ├ Load ─────────┴──────────────────────┤
-//! │ ███████░░░░  12 of 60 …              │  load-progress view
-//! └──────────────────────────────────────┘
-//!  keys that work now          compact
+//! ╰──────────────────────────────────────╯
+//! ╭ 10 of 60 ─────╮╭ car-005.jpg ────────╮
+//! │▶ 0.82 ███▌ …  ││                     │  result pane: list or thumbnails,
+//! │  0.80 ██▊  …  ││                     │  and the picture
+//! ╰───────────────╯╰─────────────────────╯
+//!  Load ███████░░░░ 12 of 60 …              load-progress view, one line of it
+//!  keys that work now              compact
 //! ```
 
+mod context;
 mod help;
+mod history;
+mod hits;
+mod layout;
 mod load;
+mod load_view;
 mod picture;
+mod prompt;
 mod query;
-mod results;
-mod status_line;
-mod theme;
+mod text;
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::widgets::{Block, BorderType, Clear};
 
-use super::state::State;
+pub(super) use layout::{Step, Target, target_at, tiles, wants};
+
+use super::state::{Overlay, State};
+use super::theme::Theme;
+use layout::Panes;
 
 /// Draws the whole screen.
 pub(super) fn view(state: &State, frame: &mut Frame<'_>) {
-    let panes = Panes::of(state, frame.area());
-    query::draw(state, frame, panes.query);
-    results::draw(state, frame, panes.list);
-    picture::draw(state, frame, panes.picture);
+    let panes = Panes::of(state);
+    // The frame may be a moment ahead of what the state has been told.
+    if panes.keys.bottom() > frame.area().bottom() || panes.keys.right() > frame.area().right() {
+        return;
+    }
+    query::draw(state, frame, &panes);
+    hits::draw(state, frame, panes.hits);
+    picture::draw(state, frame, &panes);
     load::draw(state, frame, panes.load);
-    status_line::draw(state, frame, panes.status_line);
-    if state.help {
-        help::draw(state, frame);
+    context::draw(state, frame, panes.keys);
+    match &state.overlay {
+        None => {}
+        Some(Overlay::Help(scroll)) => help::draw(state, *scroll, frame),
+        Some(Overlay::Load(scroll)) => load_view::draw(state, *scroll, frame),
+        Some(Overlay::History { filter, selected }) => {
+            history::draw(state, filter, *selected, frame);
+        }
+        Some(Overlay::Export { folder, pictures }) => {
+            prompt::draw(state, folder, pictures.len(), frame);
+        }
     }
 }
 
-/// Where the picture itself goes, inside its border.
-pub(super) fn picture_area(state: &State) -> Rect {
-    let screen = Rect::new(0, 0, state.screen.width, state.screen.height);
-    theme::block("", false).inner(Panes::of(state, screen).picture)
+/// How far the help can be scrolled.
+pub(super) fn help_scroll(state: &State) -> u16 {
+    help::most_scroll(state)
 }
 
-/// The areas of the screen.
-struct Panes {
-    query: Rect,
-    list: Rect,
-    picture: Rect,
-    load: Rect,
-    status_line: Rect,
+/// How far the load view can be scrolled.
+pub(super) fn load_scroll(state: &State) -> u16 {
+    u16::try_from(state.load.failed().len().saturating_sub(1)).unwrap_or(u16::MAX)
 }
 
-impl Panes {
-    /// The load view keeps its place while it has something to say at any
-    /// time, so that the picture is not resized when a load ends.
-    fn of(_: &State, screen: Rect) -> Self {
-        let load = if screen.height >= 16 { 3 } else { 1 };
-        let [query, results, load, status_line] = Layout::vertical([
-            Constraint::Length(3),
-            Constraint::Min(0),
-            Constraint::Length(load),
-            Constraint::Length(1),
-        ])
-        .areas(screen);
-        // Side by side where there is room for both, else the list on top.
-        let (list, picture) = if screen.width >= 60 {
-            let list = (screen.width / 3).clamp(24, 44);
-            let [list, picture] =
-                Layout::horizontal([Constraint::Length(list), Constraint::Min(0)]).areas(results);
-            (list, picture)
-        } else {
-            let list = (results.height / 3).clamp(3, 8);
-            let [list, picture] =
-                Layout::vertical([Constraint::Length(list), Constraint::Min(0)]).areas(results);
-            (list, picture)
-        };
-        Self { query, list, picture, load, status_line }
+/// A pane with a border; the one that keys go to stands out.
+fn block(theme: &Theme, title: impl Into<String>, focused: bool) -> Block<'static> {
+    let title: String = title.into();
+    let style = if focused { theme.accent } else { theme.faint };
+    let block = Block::bordered().border_type(BorderType::Rounded).border_style(style);
+    if title.is_empty() {
+        block
+    } else {
+        block
+            .title_style(if focused { theme.accent } else { Style::new() })
+            .title(format!(" {title} "))
     }
+}
+
+/// A window of at most this size in the middle of the screen, emptied. What
+/// is under it stays readable around it.
+fn window(frame: &mut Frame<'_>, width: u16, height: u16) -> Rect {
+    let screen = frame.area();
+    let area = screen.centered(
+        ratatui::layout::Constraint::Length(width.min(screen.width)),
+        ratatui::layout::Constraint::Length(height.min(screen.height)),
+    );
+    frame.render_widget(Clear, area);
+    area
 }

@@ -1,42 +1,73 @@
-//! The picture of the selected hit.
+//! The picture of the selected hit, large, and a line about it.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
-use super::theme;
-use crate::domain::{Hit, Printable};
-use crate::ui::state::{PictureState, State};
+use super::layout::{self, Panes};
+use super::text;
+use crate::domain::{FileStamp, Hit, Printable};
+use crate::ui::gallery::{Grade, Shown, Want};
+use crate::ui::state::State;
 
-pub(super) fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
-    let title = state.selected().map(title).unwrap_or_default();
-    let block = theme::block(title, false);
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    match &state.picture {
-        // Text over everything: a picture must not shine through the help.
-        PictureState::Decoded { encoded: Some(picture), .. } if !state.help => {
-            frame.render_widget(picture, inner);
-        }
-        PictureState::Decoded { encoded: None, .. } | PictureState::Decoding(_) => {
-            note("…", frame, inner);
-        }
-        PictureState::Failed(reason) => note(reason, frame, inner),
-        PictureState::None | PictureState::Decoded { .. } => {}
+pub(super) fn draw(state: &State, frame: &mut Frame<'_>, panes: &Panes) {
+    let theme = &state.preferences.theme;
+    let room = panes.picture.width.saturating_sub(4);
+    let name = |hit: &Hit| text::keep_end(&Printable::new(hit.id.path()).to_string(), room);
+    let title = state.selected().map(name).unwrap_or_default();
+    let canvas = panes.canvas();
+    frame.render_widget(super::block(theme, title, false), panes.picture);
+    let Some((hit, results)) = state.selected().zip(state.results()) else { return };
+    if let Some(want) = layout::hit_want(state, results.selected, Grade::Large, canvas) {
+        draw_wanted(state, &want, frame, canvas);
+    }
+    let inner = layout::inside(panes.picture);
+    if inner.height > canvas.height {
+        let about = Rect { y: canvas.bottom(), height: 1, ..inner };
+        frame.render_widget(Line::styled(about_hit(hit, about.width), theme.faint), about);
     }
 }
 
-/// `car-005.jpg · 0.8234 · 480 x 320`
-fn title(hit: &Hit) -> String {
-    let (path, cosine) = (Printable::new(hit.id.path()), hit.similarity.cosine());
-    let size = hit.pixels.map(|pixels| format!(" · {} x {}", pixels.width, pixels.height));
-    format!("{path} · {cosine:.4}{}", size.unwrap_or_default())
+/// A picture, or why there is none.
+pub(super) fn draw_wanted(state: &State, want: &Want, frame: &mut Frame<'_>, area: Rect) {
+    match state.gallery.shown(want) {
+        Shown::Picture(picture) => frame.render_widget(picture, area),
+        Shown::Pending => note("…", state, frame, area),
+        Shown::Failed(reason) => note(reason, state, frame, area),
+    }
 }
 
-fn note(text: &str, frame: &mut Frame<'_>, area: Rect) {
-    let line = Line::from(Span::styled(text.to_owned(), theme::faint()));
+fn note(text: &str, state: &State, frame: &mut Frame<'_>, area: Rect) {
+    let line = Line::from(Span::styled(text.to_owned(), state.preferences.theme.faint));
     let middle =
         Rect { y: area.y + area.height / 2, height: area.height - area.height / 2, ..area };
     frame.render_widget(Paragraph::new(line).centered().wrap(Wrap { trim: true }), middle);
+}
+
+/// `cosine 0.2312, +2.9σ · 480 x 320 · 2026-11-23 · 33 kB · /home/me/cars`
+fn about_hit(hit: &Hit, columns: u16) -> String {
+    let standing = hit.standing.map(|standing| format!(", {standing:+.1}σ")).unwrap_or_default();
+    let facts = text::fitting(
+        [
+            Some(format!("cosine {:.4}{standing}", hit.similarity.cosine())),
+            hit.pixels.map(|pixels| format!("{} x {}", pixels.width, pixels.height)),
+            hit.stamp.as_ref().and_then(date),
+            hit.stamp.map(|stamp| text::bytes(stamp.size)),
+        ],
+        columns,
+    );
+    let room = columns.saturating_sub(text::width(&facts) + 3);
+    let folder = Printable::new(hit.id.folder()).to_string();
+    // A folder of which hardly anything is left tells nothing.
+    let folder = (room >= 12).then(|| text::keep_end(&folder, room));
+    text::joined([Some(facts), folder])
+}
+
+/// The day the file was last modified, here.
+fn date(stamp: &FileStamp) -> Option<String> {
+    let modified = Timestamp::from_nanosecond(stamp.modified.into()).ok()?;
+    Some(modified.to_zoned(TimeZone::system()).strftime("%Y-%m-%d").to_string())
 }

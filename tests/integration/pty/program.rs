@@ -32,7 +32,7 @@ fn run() {
     let started = Instant::now();
     let choice = env::var(GRAPHICS).unwrap_or_else(|_| "auto".to_owned());
     let choice = GraphicsChoice::from_str(&choice, true).unwrap();
-    let screen = Screen::enter(choice).unwrap();
+    let screen = Screen::enter(choice, |_| {}).unwrap();
     let note = format!("entered after {} ms", started.elapsed().as_millis());
     Program { screen, files: files(), selected: 0, popup: false, note, shown: None }.run();
 }

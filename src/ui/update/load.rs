@@ -1,0 +1,181 @@
+//! The model, loads and downloads: in use, under way, of other processes.
+
+use std::path::PathBuf;
+
+use super::{has_status, search};
+use crate::backend::{Event, LoadProgress, PullProgress, Request, RequestId, Status};
+use crate::ui::message::Effect;
+use crate::ui::state::{BackendState, DownloadState, LoadState, Notice, State};
+
+pub(super) fn ask_status(state: &mut State) -> Effect {
+    let id = state.next_id();
+    state.backend = BackendState::Opening(id);
+    Effect::Send(Request::Status { id })
+}
+
+/// An event that is none of the searches' or pictures'.
+pub(super) fn answered(state: &mut State, event: Event) -> Vec<Effect> {
+    let id = event.request();
+    match (&state.backend, &state.load, &state.download) {
+        (BackendState::Opening(waiting), ..) if *waiting == id => opened(state, event),
+        (_, LoadState::Running { id: waiting, .. }, _) if *waiting == id => loading(state, event),
+        (.., DownloadState::Running(waiting, ..)) if *waiting == id => pulling(state, event),
+        _ => Vec::new(),
+    }
+}
+
+fn opened(state: &mut State, event: Event) -> Vec<Effect> {
+    match event {
+        Event::StatusReported(_, status) => ready(state, status),
+        Event::Failed(_, failure) => {
+            state.backend = BackendState::Failed(failure);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn ready(state: &mut State, status: Status) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let free = matches!(state.download, DownloadState::Idle);
+    if let Some(offer) = status.offer.clone().filter(|_| free && !state.offered_before) {
+        state.download = DownloadState::Offered(offer);
+        state.offered_before = true;
+        effects.push(Effect::RememberOffer);
+    }
+    state.folders_to_load = status.folders_or(state.preferences.images.clone()).into();
+    state.backend = BackendState::Ready(Box::new(status));
+    effects.extend(load_next(state));
+    effects
+}
+
+fn load_next(state: &mut State) -> Option<Effect> {
+    state.folders_to_load.pop_front().map(Effect::FindFolder)
+}
+
+/// Loads it if it is there. A folder that is gone today is no reason to
+/// complain at every start.
+pub(super) fn folder_found(state: &mut State, folder: PathBuf, found: bool) -> Vec<Effect> {
+    if !found {
+        return load_next(state).into_iter().collect();
+    }
+    let id = state.next_id();
+    state.load = LoadState::Running {
+        id,
+        folder: folder.clone(),
+        progress: LoadProgress::default(),
+        failed: Vec::new(),
+    };
+    vec![Effect::Send(Request::Load { id, folder })]
+}
+
+fn loading(state: &mut State, event: Event) -> Vec<Effect> {
+    let LoadState::Running { progress, failed, .. } = &mut state.load else { return Vec::new() };
+    match event {
+        Event::LoadProgress(_, now) => *progress = now,
+        Event::PictureFailed(_, problem) => failed.push(problem),
+        Event::LoadFinished(_, progress) => {
+            let (changed, failed) = (progress.embedded > 0, std::mem::take(failed));
+            state.load = LoadState::Finished { progress, failed };
+            return loaded(state, changed);
+        }
+        Event::Cancelled(_) => {
+            let (progress, failed) = (std::mem::take(progress), std::mem::take(failed));
+            state.load = LoadState::Stopped { progress, failed };
+        }
+        Event::Failed(_, failure) => state.load = LoadState::Failed(failure),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// What was found before may not be the best any more.
+fn loaded(state: &mut State, changed: bool) -> Vec<Effect> {
+    let mut effects: Vec<Effect> = load_next(state).into_iter().collect();
+    if changed {
+        effects.extend(search::search_again(state));
+    }
+    effects
+}
+
+/// A load that has ended elsewhere may have changed the collection.
+pub(super) fn elsewhere(state: &mut State, event: Event) -> Vec<Effect> {
+    let Event::LoadsElsewhere(_, loads) = event else { return Vec::new() };
+    let ended = loads.len() < state.elsewhere.len();
+    state.elsewhere = loads;
+    if ended { search::search_again(state).into_iter().collect() } else { Vec::new() }
+}
+
+pub(super) fn download(state: &mut State) -> Vec<Effect> {
+    let offer = match (&state.download, &state.backend) {
+        (DownloadState::Running(..), _) => return Vec::new(),
+        (DownloadState::Offered(offer), _) => Some(offer.clone()),
+        (_, BackendState::Ready(status)) => status.offer.clone(),
+        _ => None,
+    };
+    let Some(offer) = offer else {
+        if has_status(state) {
+            state.notice = Some(Notice::said("there is no better model to download"));
+        }
+        return Vec::new();
+    };
+    let id = state.next_id();
+    state.download = DownloadState::Running(id, offer.preset.clone(), PullProgress::default());
+    vec![Effect::Send(Request::Pull { id, preset: offer.preset })]
+}
+
+fn pulling(state: &mut State, event: Event) -> Vec<Effect> {
+    let DownloadState::Running(id, name, _) = &state.download else { return Vec::new() };
+    match event {
+        Event::PullProgress(_, progress) => {
+            state.download = DownloadState::Running(*id, name.clone(), progress);
+        }
+        Event::Pulled(..) => {
+            state.notice = Some(Notice::said(format!("{name} is here")));
+            state.download = DownloadState::Idle;
+            return vec![ask_status(state)];
+        }
+        Event::Cancelled(_) => {
+            state.notice = Some(Notice::said(
+                "the download is stopped; downloading again goes on where it stopped",
+            ));
+            state.download = DownloadState::Idle;
+        }
+        Event::Failed(_, failure) => state.download = DownloadState::Failed(failure),
+        _ => state.download = DownloadState::Idle,
+    }
+    Vec::new()
+}
+
+/// Takes away what asks for attention; whether there was anything.
+pub(super) fn dismiss(state: &mut State) -> bool {
+    let open = matches!(state.download, DownloadState::Offered(_) | DownloadState::Failed(_));
+    if open {
+        state.download = DownloadState::Idle;
+    }
+    open
+}
+
+/// The download first, as it is the one that was asked for.
+pub(super) fn stop(state: &mut State) -> Vec<Effect> {
+    if let Some(id) = under_way(state) {
+        return vec![Effect::Send(Request::Cancel(id))];
+    }
+    state.notice = Some(Notice::said("there is nothing to stop"));
+    Vec::new()
+}
+
+fn under_way(state: &State) -> Option<RequestId> {
+    match (&state.download, &state.load) {
+        (DownloadState::Running(id, ..), _) | (_, LoadState::Running { id, .. }) => Some(*id),
+        _ => None,
+    }
+}
+
+pub(super) fn pause(state: &mut State) -> Vec<Effect> {
+    if let LoadState::Running { id, progress, .. } = &state.load {
+        return vec![Effect::Send(Request::Pause { load: *id, paused: !progress.paused })];
+    }
+    state.notice = Some(Notice::said("there is no load to pause"));
+    Vec::new()
+}

@@ -1,0 +1,109 @@
+//! The load-progress view in full: the model, downloads, loads here and
+//! elsewhere, and every picture that could not be embedded.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Paragraph};
+
+use super::load::{self, Report};
+use super::text;
+use crate::backend::LoadProgress;
+use crate::domain::Printable;
+use crate::ui::action::{Action, Scope};
+use crate::ui::state::{BackendState, LoadState, State};
+
+pub(super) fn draw(state: &State, scroll: u16, frame: &mut Frame<'_>) {
+    let theme = &state.preferences.theme;
+    let area = frame.area();
+    frame.render_widget(Clear, area);
+    let block = super::block(theme, "Loads and downloads", true);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let lines = under_way(state, inner.width);
+    let failed = state.load.failed();
+    let [above, below, keys] = Layout::vertical([
+        Constraint::Length(u16::try_from(lines.len()).unwrap_or(u16::MAX)),
+        Constraint::Min(0),
+        Constraint::Length(1),
+    ])
+    .areas(inner);
+    frame.render_widget(Paragraph::new(lines), above);
+    if !failed.is_empty() {
+        let heading = Line::styled(
+            format!(" {} could not be embedded:", text::counted(failed.len() as u64, "file")),
+            theme.error,
+        );
+        let list = failed.iter().skip(usize::from(scroll)).map(|problem| {
+            Line::from(format!("   {} {}", Printable::new(&problem.path), problem.reason))
+        });
+        frame.render_widget(
+            Paragraph::new(Vec::from_iter([heading].into_iter().chain(list))),
+            below,
+        );
+    }
+    frame.render_widget(Line::styled(hints(state), theme.faint), keys);
+}
+
+fn under_way(state: &State, width: u16) -> Vec<Line<'static>> {
+    let theme = &state.preferences.theme;
+    let bar = width / 3;
+    let reports = [load::download(state), load::load(state)].into_iter().flatten();
+    let mut lines = vec![model(state), Line::default()];
+    for report in reports.chain(load::elsewhere(state)) {
+        lines.extend(two_lines(report, state, bar));
+    }
+    if let LoadState::Running { folder, progress, .. } = &state.load {
+        let folder = Printable::new(folder).to_string();
+        lines.push(Line::from(counts(progress)));
+        lines.push(Line::styled(format!("   in {folder}"), theme.faint));
+    }
+    if matches!(state.load, LoadState::Idle) {
+        lines.extend(two_lines(load::in_collection(state), state, bar));
+    }
+    for folder in &state.folders_to_load {
+        let next = format!("   then {}", Printable::new(folder));
+        lines.push(Line::styled(next, theme.faint));
+    }
+    lines.push(Line::default());
+    lines
+}
+
+/// Where there is a bar, the numbers have the line below to themselves.
+fn two_lines(report: Report, state: &State, bar: u16) -> Vec<Line<'static>> {
+    let Some(ratio) = report.ratio else { return vec![Line::from(report.spans(state, bar))] };
+    let numbers = Line::from(format!("   {}", report.text));
+    let percent = format!(" {:.0} %", (ratio * 100.0).floor());
+    let above = Report { text: percent, ..report };
+    vec![Line::from(above.spans(state, bar)), numbers]
+}
+
+fn model(state: &State) -> Line<'static> {
+    let theme = &state.preferences.theme;
+    let text = match &state.backend {
+        BackendState::Ready(status) => text::joined([
+            Some(Printable::new(&status.model.name).to_string()),
+            Some(format!("{} dimensions", status.dimension)),
+            Some(format!("collection {}", Printable::new(&status.collection))),
+        ]),
+        BackendState::Failed(failure) => failure.to_string(),
+        BackendState::Unasked | BackendState::Opening(_) => "opening …".into(),
+    };
+    Line::from(vec![Span::styled(" Model ", theme.accent), Span::raw(text)])
+}
+
+fn counts(progress: &LoadProgress) -> String {
+    let LoadProgress { embedded, unchanged, failed, .. } = progress;
+    format!("   {embedded} embedded, {unchanged} unchanged, {failed} failed")
+}
+
+fn hints(state: &State) -> String {
+    let map = &state.preferences.keymap;
+    let running = matches!(state.load, LoadState::Running { .. });
+    let hint =
+        |action, what: &str| map.keys(action, Scope::Browsing).map(|keys| format!("{keys} {what}"));
+    let rest = running.then(|| hint(Action::Pause, "pause or go on")).flatten();
+    let stop = running.then(|| hint(Action::Stop, "stop")).flatten();
+    let scroll = (!state.load.failed().is_empty()).then(|| hint(Action::Next, "scroll")).flatten();
+    format!(" {}", text::joined([rest, stop, scroll, hint(Action::Back, "back")]))
+}

@@ -1,0 +1,109 @@
+//! Text in a limited number of cells.
+
+use std::fmt::Display;
+
+use ratatui::style::Style;
+use ratatui::text::Span;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Columns `text` takes.
+pub(super) fn width(text: &str) -> u16 {
+    u16::try_from(text.width()).unwrap_or(u16::MAX)
+}
+
+/// `text` in at most `columns`; what is too long loses its start, as the ends
+/// of paths tell them apart.
+pub(super) fn keep_end(text: &str, columns: u16) -> String {
+    let columns = usize::from(columns);
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut left = columns.saturating_sub(1);
+    let fitting = text.char_indices().rev().take_while(|(_, c)| {
+        let width = c.width().unwrap_or(0);
+        let fits = width <= left;
+        left = left.saturating_sub(width);
+        fits
+    });
+    let start = fitting.last().map_or(text.len(), |(at, _)| at);
+    if columns == 0 { String::new() } else { format!("…{}", &text[start..]) }
+}
+
+/// A horizontal bar of `columns` cells, filled to `ratio`, in eighths of a
+/// cell.
+pub(super) fn bar(ratio: f64, columns: u16, style: Style) -> Span<'static> {
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let columns = usize::from(columns);
+    #[expect(clippy::cast_precision_loss, reason = "columns of a terminal")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    let eighths = (ratio.clamp(0.0, 1.0) * columns as f64 * 8.0).round() as usize;
+    let filled = format!("{}{}", "█".repeat(eighths / 8), PARTS[eighths % 8]);
+    Span::styled(format!("{filled:<columns$}"), style)
+}
+
+/// `1.2 MB`
+#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+pub(super) fn bytes(n: u64) -> String {
+    match n {
+        0..1000 => format!("{n} B"),
+        1000..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        _ => format!("{:.1} GB", n as f64 / 1e9),
+    }
+}
+
+/// Joins what there is by ` · `.
+pub(super) fn joined(parts: impl IntoIterator<Item = Option<String>>) -> String {
+    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+/// As many of `parts`, the first first, as fit in `columns` when joined.
+pub(super) fn fitting(parts: impl IntoIterator<Item = Option<String>>, columns: u16) -> String {
+    let mut line = String::new();
+    for part in parts.into_iter().flatten().filter(|part| !part.is_empty()) {
+        let longer = joined([Some(line.clone()), Some(part)]);
+        if width(&longer) <= columns {
+            line = longer;
+        }
+    }
+    line
+}
+
+/// `1 picture`, `2 pictures`
+pub(super) fn counted(n: impl Display + PartialEq<u64>, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_loses_its_start() {
+        assert_eq!(keep_end("a/b/car.jpg", 20), "a/b/car.jpg");
+        assert_eq!(keep_end("a/b/car.jpg", 8), "…car.jpg");
+        assert_eq!(keep_end("赤い車.jpg", 9), "…い車.jpg");
+        assert_eq!(keep_end("赤い車.jpg", 8), "…車.jpg");
+        assert_eq!(keep_end("car", 0), "");
+        assert_eq!(keep_end("car", 1), "…");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_whole() {
+        let parts = || ["red", "convertible", "van"].map(|part| Some(part.to_owned()));
+        assert_eq!(fitting(parts(), 99), "red · convertible · van");
+        assert_eq!(fitting(parts(), 10), "red · van");
+        assert_eq!(fitting(parts(), 2), "");
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_its_ratio_and_never_longer() {
+        let bar = |ratio| bar(ratio, 4, Style::new()).content.into_owned();
+        assert_eq!(bar(0.0), "    ");
+        assert_eq!(bar(0.5), "██  ");
+        assert_eq!(bar(0.53), "██▏ ");
+        assert_eq!(bar(9.0), "████");
+        assert_eq!(bar(f64::NAN), "    ");
+    }
+}
