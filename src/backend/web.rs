@@ -13,7 +13,7 @@ use crate::http;
 const MOST_BYTES: usize = 50 << 20;
 
 /// Long enough for a large photo over a slow line.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// How long a server may keep silent.
 const SILENCE: Duration = Duration::from_secs(15);

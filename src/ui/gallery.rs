@@ -163,7 +163,9 @@ impl Gallery {
                 matches!(decoded, Decoded::Failed(_)).then(|| source.clone())
             };
             let failed: Vec<Source> = shelf.decoded.iter().filter_map(failed).collect();
-            failed.iter().for_each(|source| drop(shelf.decoded.pop(source)));
+            for source in failed {
+                shelf.decoded.pop(&source);
+            }
         }
     }
 

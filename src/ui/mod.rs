@@ -248,7 +248,7 @@ impl<C: Canvas> Rim<'_, C> {
         match effect {
             Effect::Send(request) => self.backend.send(request).await,
             Effect::Understand(intent, typed) => {
-                self.on_a_thread(move || Message::Understood(intent, understand(intent, &typed)))
+                self.on_a_thread(move || Message::Understood(intent, understand(intent, &typed)));
             }
             Effect::AwaitPause(edit) => self.pause = Some((Instant::now() + TYPING_PAUSE, edit)),
             Effect::Encode(id, picture, area) => self.encode(id, picture, area),

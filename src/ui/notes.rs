@@ -45,7 +45,7 @@ impl Notes {
         newest_first.reverse();
         // Grown by what was said again and again.
         if lines.lines().count() > 2 * MOST_HISTORY {
-            let kept = newest_first.iter().map(|query| format!("{query}\n")).collect::<String>();
+            let kept = newest_first.join("\n") + "\n";
             log(fs::write(self.queries(), kept), "cannot tidy up earlier queries");
         }
         newest_first
@@ -101,8 +101,8 @@ mod tests {
     fn a_history_that_was_grown_for_years_is_cut() {
         let home = tempfile::tempdir().unwrap();
         let notes = Notes::new(home.path().to_owned());
-        let lines: String = (0..5000).map(|n| format!("query {n}\n")).collect();
-        fs::write(home.path().join("history"), lines).unwrap();
+        let lines: Vec<String> = (0..5000).map(|n| format!("query {n}")).collect();
+        fs::write(home.path().join("history"), lines.join("\n")).unwrap();
         assert_eq!(notes.history().len(), MOST_HISTORY);
         assert_eq!(notes.history().last().unwrap(), "query 4999");
         let kept = fs::read_to_string(home.path().join("history")).unwrap();

@@ -35,11 +35,12 @@ pub(super) fn press(state: &mut State, key: Key) -> Vec<Effect> {
 
 /// Where keys go now.
 pub(in crate::ui) fn scope(state: &State) -> Scope {
-    match (&state.overlay, state.focus) {
-        (Some(Overlay::History { .. } | Overlay::Export { .. }), _) => Scope::Typing,
-        (Some(Overlay::Help(_) | Overlay::Load(_)), _) | (None, Focus::Results) => Scope::Browsing,
-        (None, Focus::Query) => Scope::Typing,
-    }
+    let typing = match &state.overlay {
+        Some(Overlay::History { .. } | Overlay::Export { .. }) => true,
+        Some(Overlay::Help(_) | Overlay::Load(_)) => false,
+        None => state.focus == Focus::Query,
+    };
+    if typing { Scope::Typing } else { Scope::Browsing }
 }
 
 /// Line breaks in what was pasted would end the query too early.

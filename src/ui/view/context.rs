@@ -68,9 +68,8 @@ fn keys(state: &State, columns: u16) -> String {
     let busy = matches!(state.load, LoadState::Running { .. })
         || matches!(state.download, DownloadState::Running(..));
     let busy = (busy && state.overlay.is_none()).then_some((Action::LoadView, "progress"));
-    let pending: String = state.pressed.iter().map(|key| format!("{key} …")).collect();
-    let first =
-        [Some(pending), busy.as_ref().and_then(shown)].into_iter().chain(first.iter().map(shown));
+    let pending = state.pressed.last().map(|key| format!("{key} …"));
+    let first = [pending, busy.as_ref().and_then(shown)].into_iter().chain(first.iter().map(shown));
     let first = text::fitting(first, columns.saturating_sub(text::width(&last) + 3));
     text::joined([Some(first), Some(last)])
 }

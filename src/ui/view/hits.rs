@@ -77,7 +77,7 @@ fn entry(state: &State, results: &Results, n: usize, hit: &Hit, width: u16) -> L
     let theme = &state.preferences.theme;
     let selected = n == results.selected;
     let wide = width >= COLUMNS_FOR_COSINE;
-    let cosine = wide.then(|| format!("{:.4} ", hit.similarity.cosine())).unwrap_or_default();
+    let cosine = if wide { format!("{:.4} ", hit.similarity.cosine()) } else { String::new() };
     let before = [
         Span::raw(if selected { "▶" } else { " " }),
         mark(state, hit),
@@ -88,7 +88,7 @@ fn entry(state: &State, results: &Results, n: usize, hit: &Hit, width: u16) -> L
     let used: usize = before.iter().map(Span::width).sum();
     let room = width.saturating_sub(u16::try_from(used).unwrap_or(u16::MAX));
     let name = Span::styled(text::keep_end(&name(hit), room), chosen(selected, theme));
-    Line::from_iter(before.into_iter().chain([name]))
+    before.into_iter().chain([name]).collect()
 }
 
 fn chosen(selected: bool, theme: &Theme) -> Style {
@@ -137,7 +137,8 @@ fn grid(state: &State, results: &Results, tiles: Tiles, frame: &mut Frame<'_>, a
         ];
         let room = caption.width.saturating_sub(6);
         let name = Span::styled(text::keep_end(&name(hit), room), chosen(selected, theme));
-        frame.render_widget(Line::from_iter(before.into_iter().chain([name])), caption);
+        let line: Line<'_> = before.into_iter().chain([name]).collect();
+        frame.render_widget(line, caption);
     }
 }
 

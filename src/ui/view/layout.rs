@@ -277,14 +277,17 @@ mod tests {
     use ratatui::layout::Size;
 
     use super::*;
+    use crate::ui::state::LayoutState;
 
     #[test]
     fn the_panes_fill_any_screen_without_overlapping() {
         for (width, height) in [(1, 1), (20, 5), (60, 16), (110, 32), (200, 60), (400, 200)] {
             for (grid, zoomed) in [(false, false), (true, false), (false, true)] {
-                let mut state = State::default();
-                state.screen = Size::new(width, height);
-                (state.layout.grid, state.layout.zoomed) = (grid, zoomed);
+                let state = State {
+                    screen: Size::new(width, height),
+                    layout: LayoutState { grid, zoomed },
+                    ..State::default()
+                };
                 let Panes { query, hits, picture, load, keys, .. } = Panes::of(&state);
                 let all = [query, hits, picture, load, keys];
                 let covered: u32 = all.iter().map(|pane| pane.area()).sum();

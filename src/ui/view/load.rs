@@ -46,8 +46,9 @@ impl Report {
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
     // A narrow screen needs the numbers more than the bar.
     let bar = if area.width < 80 { 6 } else { BAR };
-    let spans = summary(state).into_iter().flat_map(|report| report.spans(state, bar));
-    frame.render_widget(Line::from_iter(spans), area);
+    let line: Line<'_> =
+        summary(state).into_iter().flat_map(|report| report.spans(state, bar)).collect();
+    frame.render_widget(line, area);
 }
 
 /// What is under way, else what was last, else what there is.

@@ -38,7 +38,7 @@ pub(super) fn draw(state: &State, scroll: u16, frame: &mut Frame<'_>) {
             Line::from(format!("   {} {}", Printable::new(&problem.path), problem.reason))
         });
         frame.render_widget(
-            Paragraph::new(Vec::from_iter([heading].into_iter().chain(list))),
+            Paragraph::new([heading].into_iter().chain(list).collect::<Vec<_>>()),
             below,
         );
     }

@@ -1,7 +1,5 @@
 //! Text in a limited number of cells.
 
-use std::fmt::Display;
-
 use ratatui::style::Style;
 use ratatui::text::Span;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -70,7 +68,7 @@ pub(super) fn fitting(parts: impl IntoIterator<Item = Option<String>>, columns: 
 }
 
 /// `1 picture`, `2 pictures`
-pub(super) fn counted(n: impl Display + PartialEq<u64>, what: &str) -> String {
+pub(super) fn counted(n: u64, what: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
     format!("{n} {what}{plural}")
 }
