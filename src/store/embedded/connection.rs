@@ -73,7 +73,7 @@ fn open(path: &Path, name: &Path, flags: OpenFlags) -> Result<Connection, Failur
     Ok(connection)
 }
 
-/// Why [`open`] failed; what SQLite says is judged by who asked.
+/// Why [`open()`] failed; what SQLite says is judged by who asked.
 enum Failure {
     Explained(Error),
     Sqlite(rusqlite::Error),
