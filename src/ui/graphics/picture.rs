@@ -104,7 +104,7 @@ impl Widget for &Picture {
             Body::Kitty { image, placements } => {
                 match image.anchor {
                     Anchor::Cursor => {
-                        render_escape(&kitty::place(image.id, self.size), area, buffer);
+                        render_escape(&kitty::place(image.id, area), area, buffer);
                     }
                     Anchor::Placeholders => render_placeholders(image.id, area, buffer),
                 }

@@ -30,8 +30,8 @@ struct State {
     rendered: Vec<Placement>,
     /// Held by the terminal.
     transmitted: BTreeSet<ImageNumber>,
-    /// Floating over the text since the last frame.
-    floating: BTreeSet<ImageNumber>,
+    /// Floating over the text since the last frame, and where.
+    floating: Vec<(ImageNumber, Rect)>,
     /// Held by the terminal for nobody.
     abandoned: Vec<ImageNumber>,
 }
@@ -57,6 +57,17 @@ pub struct KittyImage {
 }
 
 impl Placement {
+    /// What kitty shows of it and where. If something has been drawn over a
+    /// picture that cannot be drawn in part, that is nothing, and the rest of
+    /// its cells is left blank.
+    fn shown_in(self, buffer: &mut Buffer) -> Option<(Arc<KittyImage>, Rect)> {
+        if !self.has_placeholders() && is_covered(self.area, buffer) {
+            withdraw(self.area, buffer);
+            return None;
+        }
+        self.kitty.map(|image| (image, self.area))
+    }
+
     fn has_placeholders(&self) -> bool {
         self.kitty.as_ref().is_some_and(|image| image.anchor == Anchor::Placeholders)
     }
@@ -77,37 +88,47 @@ impl Placements {
     pub fn abandon(&self, id: ImageNumber) {
         let mut state = self.lock();
         if state.transmitted.remove(&id) {
-            state.floating.remove(&id);
+            state.floating.retain(|(floating, _)| *floating != id);
             state.abandoned.push(id);
         }
     }
 
     /// Ends the frame in `buffer`; returns what the terminal has to be told
     /// before it is sent.
+    ///
+    /// A floating picture that leaves the screen is deleted and sent again
+    /// when it comes back, as kitty may drop pictures without a placement at
+    /// any deletion. For the same reason deletions come before all else: by
+    /// then every picture that stays still has its old placement.
     pub fn settle(&self, buffer: &mut Buffer) -> String {
         let mut state = self.lock();
-        let mut commands = String::new();
-        for id in mem::take(&mut state.abandoned) {
-            commands += &self.command(kitty::delete(id));
-        }
-        let mut floating = BTreeSet::new();
-        for placement in mem::take(&mut state.rendered) {
-            if !placement.has_placeholders() && is_covered(placement.area, buffer) {
-                withdraw(placement.area, buffer);
-                continue;
+        let shown: Vec<(Arc<KittyImage>, Rect)> = mem::take(&mut state.rendered)
+            .into_iter()
+            .filter_map(|placement| placement.shown_in(buffer))
+            .collect();
+        let floating: Vec<(ImageNumber, Rect)> = shown
+            .iter()
+            .filter(|(image, _)| image.anchor == Anchor::Cursor)
+            .map(|(image, area)| (image.id, *area))
+            .collect();
+        let (mut deleted, mut moved) = (mem::take(&mut state.abandoned), String::new());
+        for &(id, area) in &mem::replace(&mut state.floating, floating.clone()) {
+            if !floating.iter().any(|(stays, _)| *stays == id) {
+                if state.transmitted.remove(&id) {
+                    deleted.push(id);
+                }
+            } else if !floating.contains(&(id, area)) {
+                moved += &self.command(kitty::remove(id, area));
             }
-            let Some(image) = placement.kitty else { continue };
+        }
+        let mut commands: String =
+            deleted.into_iter().map(|id| self.command(kitty::delete(id))).collect();
+        commands += &moved;
+        for (image, _) in shown {
             if state.transmitted.insert(image.id) {
                 commands += &image.transmission;
             }
-            if image.anchor == Anchor::Cursor {
-                floating.insert(image.id);
-            }
         }
-        for &id in state.floating.difference(&floating) {
-            commands += &self.command(kitty::remove(id));
-        }
-        state.floating = floating;
         commands
     }
 
@@ -179,8 +200,19 @@ mod tests {
         (Arc::new(Placements::new(false)), Buffer::empty(AREA))
     }
 
+    fn numbered(placements: &Arc<Placements>, n: u32) -> (Picture, ImageNumber) {
+        made(placements, ImageNumber::nth(n), Anchor::Cursor)
+    }
+
     fn picture(placements: &Arc<Placements>, anchor: Anchor) -> (Picture, ImageNumber) {
-        let id = ImageNumber::nth(7);
+        made(placements, ImageNumber::nth(7), anchor)
+    }
+
+    fn made(
+        placements: &Arc<Placements>,
+        id: ImageNumber,
+        anchor: Anchor,
+    ) -> (Picture, ImageNumber) {
         let image = KittyImage { id, anchor, transmission: "<transmit>".to_owned() };
         (Picture::from_kitty(image, (4, 2).into(), Arc::clone(placements)), id)
     }
@@ -208,14 +240,65 @@ mod tests {
     }
 
     #[test]
-    fn a_floating_picture_leaves_with_its_cells_and_comes_back() {
+    fn a_floating_picture_leaves_with_its_cells_and_is_sent_again() {
         let (placements, mut buffer) = screen();
         let (picture, id) = picture(&placements, Anchor::Cursor);
         picture.render(AREA, &mut buffer);
         placements.settle(&mut buffer);
-        assert_eq!(placements.settle(&mut buffer), kitty::remove(id));
+        assert_eq!(placements.settle(&mut buffer), kitty::delete(id));
+        assert_eq!(placements.settle(&mut buffer), "");
         picture.render(AREA, &mut buffer);
-        assert_eq!(placements.settle(&mut buffer), "", "it is still held");
+        assert_eq!(placements.settle(&mut buffer), "<transmit>");
+    }
+
+    #[test]
+    fn a_picture_of_placeholders_leaves_with_its_cells_and_is_held() {
+        let (placements, mut buffer) = screen();
+        let (picture, _) = picture(&placements, Anchor::Placeholders);
+        picture.render(AREA, &mut buffer);
+        placements.settle(&mut buffer);
+        assert_eq!(placements.settle(&mut buffer), "");
+        picture.render(AREA, &mut buffer);
+        assert_eq!(placements.settle(&mut buffer), "");
+    }
+
+    #[test]
+    fn a_moved_picture_leaves_its_old_place_and_is_not_sent_again() {
+        let (placements, mut buffer) = screen();
+        let (picture, id) = picture(&placements, Anchor::Cursor);
+        picture.render(Rect::new(0, 0, 4, 2), &mut buffer);
+        placements.settle(&mut buffer);
+        picture.render(Rect::new(4, 0, 4, 2), &mut buffer);
+        let removed = kitty::remove(id, Rect::new(0, 0, 4, 2));
+        assert_eq!(placements.settle(&mut buffer), removed);
+    }
+
+    #[test]
+    fn one_picture_floats_in_two_places() {
+        let (placements, mut buffer) = screen();
+        let (picture, id) = picture(&placements, Anchor::Cursor);
+        let (left, right) = (Rect::new(0, 0, 4, 2), Rect::new(4, 0, 4, 2));
+        picture.render(left, &mut buffer);
+        picture.render(right, &mut buffer);
+        assert_eq!(placements.settle(&mut buffer), "<transmit>");
+        picture.render(right, &mut buffer);
+        assert_eq!(placements.settle(&mut buffer), kitty::remove(id, left));
+    }
+
+    #[test]
+    fn deletions_come_before_all_else() {
+        let (placements, mut buffer) = screen();
+        let (gone, old) = numbered(&placements, 1);
+        let (stays, moved) = numbered(&placements, 2);
+        let (left, right) = (Rect::new(0, 0, 4, 2), Rect::new(4, 0, 4, 2));
+        gone.render(left, &mut buffer);
+        stays.render(right, &mut buffer);
+        placements.settle(&mut buffer);
+        let (new, _) = numbered(&placements, 3);
+        new.render(right, &mut buffer);
+        stays.render(left, &mut buffer);
+        let expected = kitty::delete(old) + &kitty::remove(moved, right) + "<transmit>";
+        assert_eq!(placements.settle(&mut buffer), expected);
     }
 
     #[test]
