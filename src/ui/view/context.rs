@@ -24,9 +24,9 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
     // The keys are worth more than what is in use.
     let room = area.width.saturating_sub(text::width(&keys) + 3);
     let in_use = text::fitting(in_use(state), room);
+    let columns = if in_use.is_empty() { 0 } else { text::width(&in_use) + 1 };
     let [left, right] =
-        Layout::horizontal([Constraint::Min(0), Constraint::Length(text::width(&in_use) + 1)])
-            .areas(area);
+        Layout::horizontal([Constraint::Min(0), Constraint::Length(columns)]).areas(area);
     frame.render_widget(Line::styled(format!(" {keys}"), theme.faint), left);
     frame.render_widget(Line::styled(in_use, theme.faint), right);
 }

@@ -10,7 +10,7 @@ use crate::ui::action::Scope;
 use crate::ui::state::State;
 
 /// Columns of the window; two lists beside one another from here on.
-const WIDE: u16 = 106;
+const WIDE: u16 = 108;
 
 pub(super) fn draw(state: &State, scroll: u16, frame: &mut Frame<'_>) {
     let theme = &state.preferences.theme;
@@ -63,7 +63,7 @@ fn lines(state: &State) -> Vec<Line<'static>> {
         lines.push(Line::styled(format!(" {heading}"), theme.accent));
         let of_scope = state.preferences.keymap.help().filter(|(_, of, _)| *of == scope);
         lines.extend(of_scope.map(|(keys, _, what)| {
-            let pad = 19_usize.saturating_sub(usize::from(text::width(&keys)));
+            let pad = 21_usize.saturating_sub(usize::from(text::width(&keys)));
             Line::from(vec![
                 Span::raw(format!("  {keys}{} ", " ".repeat(pad))),
                 Span::styled(what, theme.faint),

@@ -140,14 +140,14 @@ pub(super) fn in_collection(state: &State) -> Report {
 
 fn offered(state: &State, offer: &Offer) -> String {
     let key = |action| state.preferences.keymap.keys(action, Scope::Always).unwrap_or_default();
-    format!(
-        "{} fetches {}, a much better model ({} MB, {}) · {}: not now",
-        key(Action::Download),
-        Printable::new(&offer.preset),
-        offer.bytes / 1_000_000,
-        offer.licence,
-        key(Action::Back),
-    )
+    let (fetch, later) = (key(Action::Download), key(Action::Back));
+    let (name, megabytes) = (Printable::new(&offer.preset), offer.bytes / 1_000_000);
+    let parts = [
+        format!("{fetch} fetches {name} ({megabytes} MB, {})", offer.licence),
+        format!("{later}: not now"),
+        "a much better model".to_owned(),
+    ];
+    text::fitting(parts.map(Some), state.screen.width.saturating_sub(11))
 }
 
 fn finished(state: &State, progress: &LoadProgress) -> String {
