@@ -57,19 +57,22 @@ fn a_sixel_terminal_gets_sixels_of_its_own_cells() {
 }
 
 #[test]
-fn an_old_kitty_gets_the_picture_once_and_deletes_it() {
+fn an_old_kitty_deletes_a_picture_that_leaves_and_is_sent_it_again() {
     let mut terminal = FakeTerminal::start(&Answers { version: "kitty(0.26.5)", ..Answers::KITTY });
     terminal.wait_for_output("a placement", "\x1b_Ga=p,i=");
     terminal.press("?");
     terminal.wait_for_text("a popup");
-    terminal.wait_for_output("the picture leaving", "\x1b_Ga=d,d=i,i=");
+    terminal.wait_for_output("the picture leaving", "\x1b_Ga=d,d=I,i=");
     terminal.press("?");
     terminal.wait_for_outputs("the picture's return", "\x1b_Ga=p,i=", 2);
     let output = terminal.quit();
-    assert_eq!(output.matches("a=t,i=").count(), 1, "transmitted once");
+    assert_eq!(output.matches("a=t,i=").count(), 2, "sent once for every time it shows");
     assert!(output.contains("q=2"));
-    let delete = output.rfind("\x1b_Ga=d,d=I,i=").expect("a deletion");
-    assert!(delete < output.rfind("\x1b[?1049l").expect("an end"));
+    let at = |command| output.match_indices(command).map(|(at, _)| at).collect::<Vec<_>>();
+    let (sent, placed, deleted) = (at("a=t,i="), at("\x1b_Ga=p,i="), at("\x1b_Ga=d,d=I,i="));
+    let in_order = [sent[0], placed[0], deleted[0], sent[1], placed[1], *deleted.last().unwrap()];
+    assert!(in_order.is_sorted(), "{in_order:?}");
+    assert!(*deleted.last().unwrap() < output.rfind("\x1b[?1049l").expect("an end"));
 }
 
 #[test]
