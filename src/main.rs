@@ -9,7 +9,8 @@ use carlens::cli::{Cli, Command};
 use carlens::config::Config;
 use carlens::headless::{self, Format, Outcome, Output};
 use carlens::hub::Hub;
-use carlens::ui::{self, Notes, Preferences, State, terminal::Screen};
+use carlens::ui::terminal::{EndRequest, Screen};
+use carlens::ui::{self, Notes, Preferences, State};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -87,6 +88,7 @@ fn run_ui(config: Config, hub: Hub) -> Result<Outcome, Error> {
         home: std::env::home_dir(),
     };
     let mut state = State::new(preferences, notes.history(), notes.was_offered());
+    let end_request = EndRequest::watch()?;
     // Before any other thread: it changes the environment for a moment.
     let mut screen = Screen::enter(config.graphics, |frame| ui::draw_first(&mut state, frame))?;
     state.graphics = screen.description();
@@ -97,7 +99,7 @@ fn run_ui(config: Config, hub: Hub) -> Result<Outcome, Error> {
         let input = screen.events();
         let ended = tokio::select! {
             ended = ui::run(&mut screen, input, &mut backend, &mut state, &notes) => ended,
-            () = asked_to_end() => Ok(()),
+            ended = end_request.arrived() => ended,
         };
         drop(screen);
         backend.shutdown().await;
@@ -116,24 +118,6 @@ fn is_remote(is_set: impl Fn(&str) -> bool) -> bool {
     (is_set("SSH_CONNECTION") || is_set("SSH_TTY"))
         && !is_set("DISPLAY")
         && !is_set("WAYLAND_DISPLAY")
-}
-
-/// A polite request to end from outside, or a terminal that has gone.
-async fn asked_to_end() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut terminate), Ok(mut hangup)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-        {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            return;
-        }
-    }
-    std::future::pending::<()>().await;
 }
 
 /// Runs one front end to its end. The backend has put everything safe by

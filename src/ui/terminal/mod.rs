@@ -6,6 +6,7 @@
 
 mod ask;
 mod cells;
+mod end_request;
 mod environment;
 mod errors;
 mod passthrough;
@@ -17,5 +18,6 @@ mod stop;
 mod tty;
 mod typed;
 
+pub use end_request::EndRequest;
 pub use screen::{Error, Screen};
 pub use tty::Tty;

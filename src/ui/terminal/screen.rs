@@ -44,7 +44,8 @@ pub enum Error {
 /// that entered it, before the panic is reported. A panic of another thread
 /// leaves the screen alone; its message, like all else written to standard
 /// error, is printed once the screen is gone. Signals are up to the owner:
-/// leave the event loop and drop the screen.
+/// on an [`EndRequest`](super::EndRequest), leave the event loop and drop the
+/// screen.
 ///
 /// While it lives, nothing written to [`io::stdout`] arrives. What is to reach
 /// the terminal goes through [`Screen::draw`] or the backend of

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use portable_pty::CommandBuilder;
 use tempfile::TempDir;
@@ -11,6 +10,10 @@ use super::fake_terminal::{Answers, FakeTerminal};
 
 /// The application on a machine of its own, with three demo pictures to load.
 fn start(machine: &TempDir) -> FakeTerminal {
+    start_in(machine, &Answers::PLAIN)
+}
+
+fn start_in(machine: &TempDir, terminal: &Answers) -> FakeTerminal {
     let pictures = machine.path().join("pictures");
     fs::create_dir(&pictures).unwrap();
     for name in ["car-003.jpg", "car-005.jpg", "car-009.jpg"] {
@@ -24,7 +27,7 @@ fn start(machine: &TempDir) -> FakeTerminal {
     command.env("CARLENS_IMAGES", &pictures);
     command.env("HF_HUB_OFFLINE", "1");
     command.cwd(machine.path());
-    FakeTerminal::run(command, &Answers::PLAIN)
+    FakeTerminal::run(command, terminal)
 }
 
 #[test]
@@ -57,9 +60,19 @@ fn words_find_the_car_and_show_it() {
 fn a_request_to_end_gives_the_terminal_back() {
     let machine = tempfile::tempdir().unwrap();
     let mut terminal = start(&machine);
-    terminal.wait_for_text("Search");
-    let asked = Command::new("kill").arg(terminal.program().to_string()).status().unwrap();
-    assert!(asked.success());
+    terminal.wait_for_text("3 embedded, 0 unchanged, 0 failed");
+    terminal.ask_to_end();
+    assert!(terminal.wait_for_exit());
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_request_to_end_is_heard_while_the_terminal_is_asked() {
+    let machine = tempfile::tempdir().unwrap();
+    // Without answers there is a second between the question and the rest.
+    let mut terminal = start_in(&machine, &Answers::NONE);
+    terminal.wait_for_output("a question", "\x1b[c");
+    terminal.ask_to_end();
     assert!(terminal.wait_for_exit());
     terminal.assert_restored();
 }

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
+use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -139,9 +140,11 @@ impl FakeTerminal {
         text(&self.seen.0.lock().unwrap().output)
     }
 
-    /// The process id of the program.
-    pub fn program(&self) -> u32 {
-        self.program.process_id().unwrap()
+    /// Ends the program as `kill` does.
+    pub fn ask_to_end(&self) {
+        let program = self.program.process_id().unwrap();
+        let asked = Command::new("kill").arg(program.to_string()).status().unwrap();
+        assert!(asked.success());
     }
 
     /// Ends the program by its key, and returns all it ever wrote.
