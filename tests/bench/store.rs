@@ -1,0 +1,155 @@
+//! How fast the embedded collection inserts and searches, beside the plain
+//! way to do the same with the libraries at hand.
+//!
+//! `cargo bench --bench store [-- ROWS…]`; 10,000 and 100,000 rows of 512
+//! dimensions unless told. Peers: for inserting, one SQLite table with one
+//! blob per row and the same promise to survive a power cut; for searching,
+//! candle's product of an f32 matrix in memory with the query, and a partial
+//! sort.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
+#![expect(clippy::print_stdout, reason = "that is what it is for")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use candle_core::{Device, Tensor};
+use carlens::domain::{Embedding, Record};
+use carlens::store::{Embedded, VectorStore as _};
+use rusqlite::{Connection, params};
+
+#[path = "../integration/store_samples.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod samples;
+
+const DIMENSION: usize = 512;
+/// Pictures of a batch, which are stored in one transaction.
+const BATCH: usize = 100;
+const SEARCHES: u64 = 200;
+const LIMIT: usize = 10;
+
+fn main() {
+    let rows: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let rows = if rows.is_empty() { vec![10_000, 100_000] } else { rows };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for rows in rows {
+        println!("{rows} rows of {DIMENSION} dimensions");
+        let folder = tempfile::tempdir().unwrap();
+        let records: Vec<Record> = (0..rows).map(record).collect();
+        let queries: Vec<Embedding> =
+            (0..SEARCHES).map(|n| samples::random_embedding(u64::MAX - n, DIMENSION)).collect();
+        let plain = insert_plainly(&folder.path().join("plain.db"), &records);
+        let place = folder.path().join("collection.db");
+        let (store, ours) = runtime.block_on(insert(&place, &records));
+        print_insert("carlens", ours, rows, plain);
+        print_insert("SQLite", plain, rows, plain);
+        let matrix = matrix(&records);
+        drop(records);
+        let plain = Times::of(&queries, |query| search_plainly(&matrix, query));
+        drop(matrix);
+        let first = Instant::now();
+        runtime.block_on(store.search(queries[0].clone(), LIMIT)).unwrap();
+        println!("  first search {:>22.2} ms", milliseconds(first.elapsed()));
+        let ours = Times::of(&queries, |query| {
+            runtime.block_on(store.search(query.clone(), LIMIT)).unwrap().len()
+        });
+        ours.print("carlens", &plain);
+        plain.print("candle f32", &plain);
+    }
+}
+
+fn record(n: usize) -> Record {
+    let id = samples::id(format!("folder {}/car {n:07}.jpg", n % 100));
+    samples::record(id, samples::random_embedding(n as u64, DIMENSION))
+}
+
+async fn insert(place: &Path, records: &[Record]) -> (Embedded, Duration) {
+    let store = Embedded::create(place, &samples::spec("bench", DIMENSION)).await.unwrap();
+    let begun = Instant::now();
+    for batch in records.chunks(BATCH) {
+        store.upsert(batch.to_vec()).await.unwrap();
+    }
+    (store, begun.elapsed())
+}
+
+fn insert_plainly(place: &Path, records: &[Record]) -> Duration {
+    let mut connection = Connection::open(place).unwrap();
+    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+    connection.pragma_update(None, "synchronous", "FULL").unwrap();
+    connection
+        .execute_batch("CREATE TABLE image (path TEXT PRIMARY KEY, embedding BLOB) STRICT")
+        .unwrap();
+    let begun = Instant::now();
+    for batch in records.chunks(BATCH) {
+        let transaction = connection.transaction().unwrap();
+        for record in batch {
+            let path = record.id.path().to_string_lossy();
+            let bytes: Vec<u8> =
+                record.embedding.as_slice().iter().flat_map(|x| x.to_le_bytes()).collect();
+            transaction
+                .prepare_cached("INSERT INTO image VALUES (?1, ?2)")
+                .and_then(|mut insert| insert.execute(params![path, bytes]))
+                .unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+    begun.elapsed()
+}
+
+/// All embeddings, a row each.
+fn matrix(records: &[Record]) -> Tensor {
+    let all: Vec<f32> = records.iter().flat_map(|r| r.embedding.as_slice()).copied().collect();
+    Tensor::from_vec(all, (records.len(), DIMENSION), &Device::Cpu).unwrap()
+}
+
+fn search_plainly(matrix: &Tensor, query: &Embedding) -> usize {
+    let query = Tensor::from_slice(query.as_slice(), (DIMENSION, 1), &Device::Cpu).unwrap();
+    let cosines = matrix.matmul(&query).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let mut order: Vec<usize> = (0..cosines.len()).collect();
+    order.select_nth_unstable_by(LIMIT, |a, b| cosines[*b].total_cmp(&cosines[*a]));
+    order.truncate(LIMIT);
+    order.sort_by(|a, b| cosines[*b].total_cmp(&cosines[*a]));
+    order.len()
+}
+
+/// How long each search took, shortest first.
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn of(queries: &[Embedding], search: impl Fn(&Embedding) -> usize) -> Self {
+        let mut times: Vec<Duration> = queries
+            .iter()
+            .map(|query| {
+                let begun = Instant::now();
+                assert_eq!(search(query), LIMIT);
+                begun.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        Self(times)
+    }
+
+    fn at(&self, percent: usize) -> Duration {
+        self.0[(self.0.len() - 1) * percent / 100]
+    }
+
+    fn print(&self, name: &str, peer: &Self) {
+        println!(
+            "  search {name:<12} p50 {:>8.2} ms   p99 {:>8.2} ms   {:>6.2} x the peer's p50",
+            milliseconds(self.at(50)),
+            milliseconds(self.at(99)),
+            self.at(50).as_secs_f64() / peer.at(50).as_secs_f64(),
+        );
+    }
+}
+
+fn print_insert(name: &str, took: Duration, rows: usize, peer: Duration) {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 rows")]
+    let rate = rows as f64 / took.as_secs_f64();
+    let ratio = took.as_secs_f64() / peer.as_secs_f64();
+    println!("  insert {name:<12} {rate:>12.0} rows/s {ratio:>29.2} x the peer's time");
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
