@@ -31,10 +31,16 @@ struct State {
     /// Held by the terminal.
     transmitted: BTreeSet<ImageNumber>,
     /// Floating over the text since the last frame, and where.
-    floating: Vec<(ImageNumber, Rect)>,
+    floating: Vec<Floating>,
     /// Held by the terminal for nobody.
     abandoned: Vec<ImageNumber>,
 }
+
+/// A picture over the text, and the cells it covers.
+type Floating = (ImageNumber, Rect);
+
+/// What kitty shows in this frame, and where.
+type Shown = (Arc<KittyImage>, Rect);
 
 /// A picture in this frame.
 #[derive(Clone, Debug)]
@@ -60,7 +66,7 @@ impl Placement {
     /// What kitty shows of it and where. If something has been drawn over a
     /// picture that cannot be drawn in part, that is nothing, and the rest of
     /// its cells is left blank.
-    fn shown_in(self, buffer: &mut Buffer) -> Option<(Arc<KittyImage>, Rect)> {
+    fn shown_in(self, buffer: &mut Buffer) -> Option<Shown> {
         if !self.has_placeholders() && is_covered(self.area, buffer) {
             withdraw(self.area, buffer);
             return None;
@@ -102,34 +108,32 @@ impl Placements {
     /// then every picture that stays still has its old placement.
     pub fn settle(&self, buffer: &mut Buffer) -> String {
         let mut state = self.lock();
-        let shown: Vec<(Arc<KittyImage>, Rect)> = mem::take(&mut state.rendered)
+        let shown: Vec<Shown> = mem::take(&mut state.rendered)
             .into_iter()
             .filter_map(|placement| placement.shown_in(buffer))
             .collect();
-        let floating: Vec<(ImageNumber, Rect)> = shown
-            .iter()
-            .filter(|(image, _)| image.anchor == Anchor::Cursor)
-            .map(|(image, area)| (image.id, *area))
-            .collect();
-        let (mut deleted, mut moved) = (mem::take(&mut state.abandoned), String::new());
-        for &(id, area) in &mem::replace(&mut state.floating, floating.clone()) {
-            if !floating.iter().any(|(stays, _)| *stays == id) {
-                if state.transmitted.remove(&id) {
-                    deleted.push(id);
-                }
-            } else if !floating.contains(&(id, area)) {
-                moved += &self.command(kitty::remove(id, area));
+        let before = mem::replace(&mut state.floating, floating(&shown));
+        let deletions = self.delete_what_left(&mut state, &before);
+        deletions
+            + &self.remove_what_moved(&before, &state.floating)
+            + &transmit(&mut state, &shown)
+    }
+
+    /// Deletes what nobody has any more, and what no longer floats anywhere.
+    fn delete_what_left(&self, state: &mut State, before: &[Floating]) -> String {
+        let mut deleted = mem::take(&mut state.abandoned);
+        for (id, _) in before {
+            if !is_among(&state.floating, *id) && state.transmitted.remove(id) {
+                deleted.push(*id);
             }
         }
-        let mut commands: String =
-            deleted.into_iter().map(|id| self.command(kitty::delete(id))).collect();
-        commands += &moved;
-        for (image, _) in shown {
-            if state.transmitted.insert(image.id) {
-                commands += &image.transmission;
-            }
-        }
-        commands
+        deleted.into_iter().map(|id| self.command(kitty::delete(id))).collect()
+    }
+
+    /// Removes what floats elsewhere now from where it was.
+    fn remove_what_moved(&self, before: &[Floating], now: &[Floating]) -> String {
+        let moved = before.iter().filter(|was| is_among(now, was.0) && !now.contains(was));
+        moved.map(|(id, area)| self.command(kitty::remove(*id, *area))).collect()
     }
 
     /// The terminal has been cleared, or is another one: what it holds is
@@ -160,6 +164,21 @@ impl Placements {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn floating(shown: &[Shown]) -> Vec<Floating> {
+    let floating = shown.iter().filter(|(image, _)| image.anchor == Anchor::Cursor);
+    floating.map(|(image, area)| (image.id, *area)).collect()
+}
+
+fn is_among(floating: &[Floating], id: ImageNumber) -> bool {
+    floating.iter().any(|(floating, _)| *floating == id)
+}
+
+/// Hands over what the terminal does not hold yet.
+fn transmit(state: &mut State, shown: &[Shown]) -> String {
+    let new = shown.iter().filter(|(image, _)| state.transmitted.insert(image.id));
+    new.map(|(image, _)| image.transmission.as_str()).collect()
 }
 
 /// Whether something has been drawn over a picture: a cell of it is no longer
@@ -200,19 +219,8 @@ mod tests {
         (Arc::new(Placements::new(false)), Buffer::empty(AREA))
     }
 
-    fn numbered(placements: &Arc<Placements>, n: u32) -> (Picture, ImageNumber) {
-        made(placements, ImageNumber::nth(n), Anchor::Cursor)
-    }
-
-    fn picture(placements: &Arc<Placements>, anchor: Anchor) -> (Picture, ImageNumber) {
-        made(placements, ImageNumber::nth(7), anchor)
-    }
-
-    fn made(
-        placements: &Arc<Placements>,
-        id: ImageNumber,
-        anchor: Anchor,
-    ) -> (Picture, ImageNumber) {
+    fn picture(placements: &Arc<Placements>, n: u32, anchor: Anchor) -> (Picture, ImageNumber) {
+        let id = ImageNumber::nth(n);
         let image = KittyImage { id, anchor, transmission: "<transmit>".to_owned() };
         (Picture::from_kitty(image, (4, 2).into(), Arc::clone(placements)), id)
     }
@@ -221,7 +229,7 @@ mod tests {
     fn a_picture_is_transmitted_once_and_deleted_when_dropped() {
         for anchor in [Anchor::Cursor, Anchor::Placeholders] {
             let (placements, mut buffer) = screen();
-            let (picture, id) = picture(&placements, anchor);
+            let (picture, id) = picture(&placements, 1, anchor);
             picture.render(AREA, &mut buffer);
             assert_eq!(placements.settle(&mut buffer), "<transmit>");
             picture.render(AREA, &mut buffer);
@@ -235,14 +243,14 @@ mod tests {
     #[test]
     fn a_picture_never_shown_costs_nothing() {
         let (placements, mut buffer) = screen();
-        drop(picture(&placements, Anchor::Placeholders));
+        drop(picture(&placements, 1, Anchor::Placeholders));
         assert_eq!(placements.settle(&mut buffer), "");
     }
 
     #[test]
     fn a_floating_picture_leaves_with_its_cells_and_is_sent_again() {
         let (placements, mut buffer) = screen();
-        let (picture, id) = picture(&placements, Anchor::Cursor);
+        let (picture, id) = picture(&placements, 1, Anchor::Cursor);
         picture.render(AREA, &mut buffer);
         placements.settle(&mut buffer);
         assert_eq!(placements.settle(&mut buffer), kitty::delete(id));
@@ -254,7 +262,7 @@ mod tests {
     #[test]
     fn a_picture_of_placeholders_leaves_with_its_cells_and_is_held() {
         let (placements, mut buffer) = screen();
-        let (picture, _) = picture(&placements, Anchor::Placeholders);
+        let (picture, _) = picture(&placements, 1, Anchor::Placeholders);
         picture.render(AREA, &mut buffer);
         placements.settle(&mut buffer);
         assert_eq!(placements.settle(&mut buffer), "");
@@ -265,7 +273,7 @@ mod tests {
     #[test]
     fn a_moved_picture_leaves_its_old_place_and_is_not_sent_again() {
         let (placements, mut buffer) = screen();
-        let (picture, id) = picture(&placements, Anchor::Cursor);
+        let (picture, id) = picture(&placements, 1, Anchor::Cursor);
         picture.render(Rect::new(0, 0, 4, 2), &mut buffer);
         placements.settle(&mut buffer);
         picture.render(Rect::new(4, 0, 4, 2), &mut buffer);
@@ -276,7 +284,7 @@ mod tests {
     #[test]
     fn one_picture_floats_in_two_places() {
         let (placements, mut buffer) = screen();
-        let (picture, id) = picture(&placements, Anchor::Cursor);
+        let (picture, id) = picture(&placements, 1, Anchor::Cursor);
         let (left, right) = (Rect::new(0, 0, 4, 2), Rect::new(4, 0, 4, 2));
         picture.render(left, &mut buffer);
         picture.render(right, &mut buffer);
@@ -288,13 +296,13 @@ mod tests {
     #[test]
     fn deletions_come_before_all_else() {
         let (placements, mut buffer) = screen();
-        let (gone, old) = numbered(&placements, 1);
-        let (stays, moved) = numbered(&placements, 2);
+        let (gone, old) = picture(&placements, 1, Anchor::Cursor);
+        let (stays, moved) = picture(&placements, 2, Anchor::Cursor);
         let (left, right) = (Rect::new(0, 0, 4, 2), Rect::new(4, 0, 4, 2));
         gone.render(left, &mut buffer);
         stays.render(right, &mut buffer);
         placements.settle(&mut buffer);
-        let (new, _) = numbered(&placements, 3);
+        let (new, _) = picture(&placements, 3, Anchor::Cursor);
         new.render(right, &mut buffer);
         stays.render(left, &mut buffer);
         let expected = kitty::delete(old) + &kitty::remove(moved, right) + "<transmit>";
@@ -304,7 +312,7 @@ mod tests {
     #[test]
     fn a_picture_under_a_popup_is_withdrawn() {
         let (placements, mut buffer) = screen();
-        let (picture, _) = picture(&placements, Anchor::Cursor);
+        let (picture, _) = picture(&placements, 1, Anchor::Cursor);
         picture.render(AREA, &mut buffer);
         Clear.render(Rect::new(5, 2, 5, 3), &mut buffer);
         assert_eq!(placements.settle(&mut buffer), "");
@@ -314,7 +322,7 @@ mod tests {
     #[test]
     fn a_popup_beside_a_picture_leaves_it_alone() {
         let (placements, mut buffer) = screen();
-        let (picture, _) = picture(&placements, Anchor::Cursor);
+        let (picture, _) = picture(&placements, 1, Anchor::Cursor);
         picture.render(AREA, &mut buffer);
         Clear.render(Rect::new(7, 0, 3, 5), &mut buffer);
         assert_eq!(placements.settle(&mut buffer), "<transmit>");
@@ -324,7 +332,7 @@ mod tests {
     #[test]
     fn a_cleared_terminal_gets_the_picture_again() {
         let (placements, mut buffer) = screen();
-        let (picture, id) = picture(&placements, Anchor::Placeholders);
+        let (picture, id) = picture(&placements, 1, Anchor::Placeholders);
         picture.render(AREA, &mut buffer);
         placements.settle(&mut buffer);
         placements.forget();
@@ -335,7 +343,7 @@ mod tests {
     #[test]
     fn on_the_way_out_every_picture_is_deleted() {
         let (placements, mut buffer) = screen();
-        let (picture, id) = picture(&placements, Anchor::Cursor);
+        let (picture, id) = picture(&placements, 1, Anchor::Cursor);
         picture.render(AREA, &mut buffer);
         placements.settle(&mut buffer);
         assert_eq!(placements.clear(), kitty::delete(id));
