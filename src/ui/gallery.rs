@@ -137,13 +137,9 @@ impl Gallery {
         }
     }
 
-    /// The same picture made for another size of the large pane, to bridge the
-    /// moment after a resize. Small ones show in more than one place, and a
-    /// stand-in would be missed in the other.
+    /// The same picture made for another size, to bridge the moment after a
+    /// resize.
     fn of_other_size(&self, want: &Want) -> Option<&Picture> {
-        if want.grade == Grade::Small {
-            return None;
-        }
         let Size { width, height } = want.area;
         let drawn = self.shelf(want.grade).drawn.iter();
         drawn.into_iter().find_map(|(drawn, picture)| match picture {
