@@ -1,7 +1,7 @@
 //! Every key, as the key map has it.
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
@@ -15,21 +15,16 @@ const WIDE: u16 = 108;
 pub(super) fn draw(state: &State, scroll: u16, frame: &mut Frame<'_>) {
     let theme = &state.preferences.theme;
     let screen = frame.area();
-    let lines = lines(state);
-    let rows = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-    let columns = columns(screen);
-    let height = rows.div_ceil(columns) + 4;
-    let area = super::window(frame, if columns == 2 { WIDE } else { 66 }, height);
+    let columns = columns(state, screen.width);
+    let rows = columns.iter().map(|column| rows(column)).max().unwrap_or(0);
+    let width = if columns.len() == 1 { 66 } else { WIDE };
+    let area = super::window(frame, width, rows.saturating_add(4));
     frame.render_widget(super::block(theme, "Keys", true), area);
     let inner = layout::inside(area);
     let [body, about] = Layout::vertical([Constraint::Min(0), Constraint::Length(2)]).areas(inner);
-    if columns == 2 {
-        let (left, right) = lines.split_at(lines.len().div_ceil(2));
-        let [a, b] = Layout::horizontal([Constraint::Fill(1); 2]).areas(body);
-        frame.render_widget(Paragraph::new(left.to_vec()), a);
-        frame.render_widget(Paragraph::new(right.to_vec()), b);
-    } else {
-        frame.render_widget(Paragraph::new(lines).scroll((scroll, 0)), body);
+    let places = body.layout_vec(&Layout::horizontal(vec![Constraint::Fill(1); columns.len()]));
+    for (column, place) in columns.into_iter().zip(places) {
+        frame.render_widget(Paragraph::new(column).scroll((scroll, 0)), place);
     }
     let about_lines = vec![
         Line::styled(format!(" pictures: {}", state.graphics), theme.faint),
@@ -38,37 +33,40 @@ pub(super) fn draw(state: &State, scroll: u16, frame: &mut Frame<'_>) {
     frame.render_widget(Paragraph::new(about_lines), about);
 }
 
-fn columns(screen: Rect) -> u16 {
-    if screen.width >= WIDE { 2 } else { 1 }
-}
-
 /// Nothing where all of it is in sight.
 pub(super) fn most_scroll(state: &State) -> u16 {
-    let screen = Rect::new(0, 0, state.screen.width, state.screen.height);
-    if columns(screen) == 2 {
-        return 0;
-    }
-    let rows = u16::try_from(lines(state).len()).unwrap_or(u16::MAX);
-    rows.saturating_sub(screen.height.saturating_sub(4))
+    let room = state.screen.height.saturating_sub(4);
+    let columns = columns(state, state.screen.width);
+    columns.iter().map(|column| rows(column).saturating_sub(room)).max().unwrap_or(0)
 }
 
-fn lines(state: &State) -> Vec<Line<'static>> {
-    let theme = &state.preferences.theme;
-    let mut lines = Vec::new();
-    for (scope, heading) in [
-        (Scope::Browsing, "Among the matches"),
-        (Scope::Typing, "While typing"),
-        (Scope::Always, "Always"),
-    ] {
-        lines.push(Line::styled(format!(" {heading}"), theme.accent));
-        let of_scope = state.preferences.keymap.help().filter(|(_, of, _)| *of == scope);
-        lines.extend(of_scope.map(|(keys, _, what)| {
-            let pad = 21_usize.saturating_sub(usize::from(text::width(&keys)));
-            Line::from(vec![
-                Span::raw(format!("  {keys}{} ", " ".repeat(pad))),
-                Span::styled(what, theme.faint),
-            ])
-        }));
+/// The keys among the matches, and beside them, or below if the screen is
+/// narrow, all others.
+fn columns(state: &State, screen: u16) -> Vec<Vec<Line<'static>>> {
+    let mut browsing = section(state, Scope::Browsing, "Among the matches");
+    let mut others = section(state, Scope::Typing, "While typing");
+    others.extend(section(state, Scope::Always, "Always"));
+    if screen >= WIDE {
+        return vec![browsing, others];
     }
+    browsing.extend(others);
+    vec![browsing]
+}
+
+fn rows(column: &[Line<'_>]) -> u16 {
+    u16::try_from(column.len()).unwrap_or(u16::MAX)
+}
+
+fn section(state: &State, scope: Scope, heading: &str) -> Vec<Line<'static>> {
+    let theme = &state.preferences.theme;
+    let mut lines = vec![Line::styled(format!(" {heading}"), theme.accent)];
+    let of_scope = state.preferences.keymap.help().filter(|(_, of, _)| *of == scope);
+    lines.extend(of_scope.map(|(keys, _, what)| {
+        let pad = 21_usize.saturating_sub(usize::from(text::width(&keys)));
+        Line::from(vec![
+            Span::raw(format!("  {keys}{} ", " ".repeat(pad))),
+            Span::styled(what, theme.faint),
+        ])
+    }));
     lines
 }

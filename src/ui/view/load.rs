@@ -32,7 +32,7 @@ impl Report {
     /// The parts of a line: title, bar, text.
     pub(super) fn spans(self, state: &State, bar: u16) -> Vec<Span<'static>> {
         let theme = &state.preferences.theme;
-        let mut spans = vec![Span::styled(format!(" {} ", self.title), theme.accent)];
+        let mut spans = vec![Span::styled(label(self.title), theme.accent)];
         if let Some(ratio) = self.ratio {
             spans.push(Span::styled("▕", theme.faint));
             spans.push(text::bar(ratio, bar, theme.bar));
@@ -41,6 +41,11 @@ impl Report {
         spans.push(Span::styled(self.text, if self.failed { theme.error } else { Style::new() }));
         spans
     }
+}
+
+/// What a line of this title begins with.
+fn label(title: &str) -> String {
+    format!(" {title} ")
 }
 
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
@@ -80,7 +85,10 @@ pub(super) fn download(state: &State) -> Option<Report> {
             let text = format!("{failure}; {hint}");
             Report { title: "Download", ratio: None, text, failed: true }
         }
-        DownloadState::Offered(offer) => Report::said("Download", offered(state, offer)),
+        DownloadState::Offered(offer) => {
+            let room = state.screen.width.saturating_sub(text::width(&label("Download")));
+            Report::said("Download", offered(state, offer, room))
+        }
     })
 }
 
@@ -138,7 +146,8 @@ pub(super) fn in_collection(state: &State) -> Report {
     }
 }
 
-fn offered(state: &State, offer: &Offer) -> String {
+/// In as many columns as there is `room`.
+fn offered(state: &State, offer: &Offer, room: u16) -> String {
     let key = |action| state.preferences.keymap.keys(action, Scope::Always).unwrap_or_default();
     let (fetch, later) = (key(Action::Download), key(Action::Back));
     let (name, megabytes) = (Printable::new(&offer.preset), offer.bytes / 1_000_000);
@@ -147,7 +156,7 @@ fn offered(state: &State, offer: &Offer) -> String {
         format!("{later}: not now"),
         "a much better model".to_owned(),
     ];
-    text::fitting(parts.map(Some), state.screen.width.saturating_sub(11))
+    text::fitting(parts.map(Some), room)
 }
 
 fn finished(state: &State, progress: &LoadProgress) -> String {
