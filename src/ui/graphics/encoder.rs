@@ -15,7 +15,7 @@ use super::{Capture, CellSize, Picture, Placements, Protocol, diacritics, tmux};
 /// More pixels than this only make a large window slow; kitty and `iTerm2`
 /// enlarge the picture to its cells themselves.
 const PIXELS: u32 = 1_000_000;
-/// The same over a network, where they take about 5 bytes each.
+/// The same over a network, where they take about 2 bytes each.
 const PIXELS_REMOTE: u32 = 300_000;
 
 /// Why a picture could not be encoded.
@@ -144,7 +144,7 @@ impl Encoder {
         let image = self.shrink(image, fit.pixels);
         let printed = self.print(&image, fit.cells, |config| config.use_kitty = true)?;
         let id = ImageNumber::nth(self.0.encoded.fetch_add(1, Ordering::Relaxed));
-        let sequences = kitty::transmission(&printed, id, anchor)?;
+        let sequences = kitty::transmission(&printed, fit.cells, id, anchor)?;
         let envelope = if self.0.settings.tmux { tmux::wrap } else { str::to_owned };
         let transmission = sequences.iter().map(|sequence| envelope(sequence)).collect();
         let image = KittyImage { id, anchor, transmission };

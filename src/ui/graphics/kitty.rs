@@ -3,9 +3,14 @@
 //!
 //! viuer transmits and displays in one go, without an id, so that what it has
 //! drawn can never be moved or deleted. Here the picture gets an id; where it
-//! shows is said by a second command or by placeholder characters.
+//! shows is said by a second command or by placeholder characters. And it
+//! travels as a PNG.
 
-use ratatui::layout::Rect;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{DynamicImage, RgbaImage};
+use ratatui::layout::{Rect, Size};
 
 use super::Error;
 
@@ -37,44 +42,77 @@ pub enum Anchor {
     Placeholders,
 }
 
+/// Most bytes of a payload between two escapes, as the protocol has it.
+const CHUNK: usize = 4096;
+
 /// The escape sequences that hand the picture to the terminal, which neither
 /// answers nor moves the cursor, each on its own so that tmux can be told to
 /// pass it through.
 ///
-/// `printed` is what viuer printed for it.
-pub fn transmission(printed: &str, id: ImageNumber, anchor: Anchor) -> Result<Vec<String>, Error> {
-    let chunks = chunks(printed)?;
+/// `printed` is what viuer printed for a picture on `cells`: four bytes per pixel, which take
+/// seconds over a network and hold the screen up meanwhile. A PNG of the same
+/// pixels is a third of that.
+pub fn transmission(
+    printed: &str,
+    cells: Size,
+    id: ImageNumber,
+    anchor: Anchor,
+) -> Result<Vec<String>, Error> {
+    let payload = STANDARD.encode(png(pixels(printed)?)?);
+    // Base64 is ASCII: every byte is a character.
+    let chunks: Vec<&str> = (0..payload.len())
+        .step_by(CHUNK)
+        .map(|at| &payload[at..payload.len().min(at + CHUNK)])
+        .collect();
     let last = chunks.len() - 1;
-    let sequences = chunks.iter().enumerate().map(|(n, (keys, payload))| {
-        // viuer never closes a picture of one chunk.
-        let more = u8::from(n < last);
-        let keys = if n == 0 { first_keys(keys, id, anchor) } else { String::new() };
-        format!("\x1b_G{keys}q=2,m={more};{payload}\x1b\\")
+    let sequences = chunks.iter().enumerate().map(|(n, chunk)| {
+        let keys = if n == 0 { first_keys(cells, id, anchor) } else { String::new() };
+        format!("\x1b_G{keys}q=2,m={};{chunk}\x1b\\", u8::from(n < last))
     });
     Ok(sequences.collect())
 }
 
-/// Keys and payload of each graphics command in `printed`.
-fn chunks(printed: &str) -> Result<Vec<(&str, &str)>, Error> {
-    let chunks: Option<Vec<_>> = printed
+/// The pixels that the graphics commands in `printed` carry.
+fn pixels(printed: &str) -> Result<RgbaImage, Error> {
+    let chunks: Option<Vec<(&str, &str)>> = printed
         .split("\x1b_G")
         .skip(1)
         .map(|command| command.split_once("\x1b\\")?.0.split_once(';'))
         .collect();
-    chunks.filter(|chunks| !chunks.is_empty()).ok_or(Error::Unexpected)
+    let chunks = chunks.ok_or(Error::Unexpected)?;
+    let (keys, _) = chunks.first().ok_or(Error::Unexpected)?;
+    let payload: String = chunks.iter().map(|(_, payload)| *payload).collect();
+    rgba(keys, &payload).ok_or(Error::Unexpected)
 }
 
-/// viuer's keys with the action, the id and the anchor put in.
-fn first_keys(keys: &str, id: ImageNumber, anchor: Anchor) -> String {
-    let (action, replaced): (_, &[&str]) = match anchor {
-        // The size in cells is for whoever displays: that is `place`.
-        Anchor::Cursor => ("a=t", &["a", "m", "q", "i", "c", "r"]),
-        Anchor::Placeholders => ("a=T,U=1", &["a", "m", "q", "i"]),
-    };
-    let kept = keys
-        .split(',')
-        .filter(|pair| pair.split_once('=').is_some_and(|(key, _)| !replaced.contains(&key)));
-    kept.fold(format!("{action},i={},", id.0), |all, pair| all + pair + ",")
+/// A payload of the format 32, which is RGBA.
+fn rgba(keys: &str, payload: &str) -> Option<RgbaImage> {
+    let value = |key| keys.split(',').find_map(|pair| pair.strip_prefix(key));
+    value("f=").filter(|format| *format == "32")?;
+    let (width, height) = (value("s=")?.parse().ok()?, value("v=")?.parse().ok()?);
+    RgbaImage::from_raw(width, height, STANDARD.decode(payload).ok()?)
+}
+
+/// Quickly rather than small: photos gain little from more effort.
+fn png(pixels: RgbaImage) -> Result<Vec<u8>, Error> {
+    let opaque = pixels.pixels().all(|pixel| pixel.0[3] == u8::MAX);
+    let image = DynamicImage::from(pixels);
+    let image = if opaque { image.into_rgb8().into() } else { image };
+    let mut bytes = Vec::new();
+    let encoder =
+        PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive);
+    image.write_with_encoder(encoder).map_err(viuer::ViuError::from)?;
+    Ok(bytes)
+}
+
+/// The size in cells is for whoever displays: with a cursor, that is
+/// [`place`].
+fn first_keys(cells: Size, id: ImageNumber, anchor: Anchor) -> String {
+    let (Size { width, height }, id) = (cells, id.0);
+    match anchor {
+        Anchor::Cursor => format!("a=t,f=100,i={id},"),
+        Anchor::Placeholders => format!("a=T,U=1,f=100,c={width},r={height},i={id},"),
+    }
 }
 
 /// Shows a transmitted picture in `area` from the cursor on, which must be at
@@ -108,40 +146,83 @@ mod tests {
     use super::*;
 
     const ID: ImageNumber = ImageNumber(0x12_3456);
-    /// As viuer 0.11 prints it, payloads shortened.
-    const TWO_CHUNKS: &str =
-        "\x1b_Gf=32,a=T,t=d,s=30,v=40,c=5,r=6,m=1;AAAA\x1b\\\x1b_Gm=0;BBBB\x1b\\\n";
-    const ONE_CHUNK: &str = "\x1b_Gf=32,a=T,t=d,s=1,v=1,c=5,r=6,m=1;AAAA\x1b\\\n";
+    const CELLS: Size = Size::new(5, 6);
+
+    /// As viuer 0.11 prints it.
+    fn printed(picture: &RgbaImage) -> String {
+        let payload = STANDARD.encode(picture.as_raw());
+        let chunks: Vec<&str> =
+            payload.as_bytes().chunks(CHUNK).map(|c| str::from_utf8(c).unwrap()).collect();
+        let (width, height) = picture.dimensions();
+        let mut printed = format!("\x1b_Gf=32,a=T,t=d,s={width},v={height},c=5,r=6,m=1;");
+        printed += chunks[0];
+        for chunk in &chunks[1..] {
+            printed += &format!("\x1b\\\x1b_Gm=1;{chunk}");
+        }
+        printed + "\x1b\\\n"
+    }
+
+    /// A picture that no compression makes small.
+    fn noise(alpha: u8) -> RgbaImage {
+        let grain = |x: u32, y: u32, n: u32| {
+            (x * 7919 + y * 104_729 + n * 31).wrapping_mul(2_654_435_761).to_be_bytes()[0]
+        };
+        RgbaImage::from_fn(60, 50, |x, y| {
+            image::Rgba([grain(x, y, 0), grain(x, y, 1), grain(x, y, 2), alpha])
+        })
+    }
+
+    /// The picture that `sequences` hand over.
+    fn received(sequences: &[String]) -> DynamicImage {
+        let payload: String = sequences
+            .iter()
+            .map(|sequence| sequence.strip_suffix("\x1b\\").unwrap().split_once(';').unwrap().1)
+            .collect();
+        image::load_from_memory(&STANDARD.decode(payload).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_terminal_receives_the_pixels_viuer_printed() {
+        for alpha in [0, 255] {
+            let picture = noise(alpha);
+            let sequences = transmission(&printed(&picture), CELLS, ID, Anchor::Cursor).unwrap();
+            assert!(sequences.len() > 1);
+            assert!(sequences.iter().all(|sequence| sequence.len() < CHUNK + 100));
+            assert_eq!(received(&sequences).into_rgba8(), picture);
+        }
+    }
 
     #[test]
     fn a_transmission_names_the_picture_and_wants_no_answer() {
-        assert_eq!(
-            transmission(TWO_CHUNKS, ID, Anchor::Cursor).unwrap(),
-            [
-                "\x1b_Ga=t,i=1193046,f=32,t=d,s=30,v=40,q=2,m=1;AAAA\x1b\\",
-                "\x1b_Gq=2,m=0;BBBB\x1b\\",
-            ]
-        );
+        let sequences = transmission(&printed(&noise(255)), CELLS, ID, Anchor::Cursor).unwrap();
+        assert!(sequences[0].starts_with("\x1b_Ga=t,f=100,i=1193046,q=2,m=1;"));
+        let (last, others) = sequences[1..].split_last().unwrap();
+        assert!(others.iter().all(|sequence| sequence.starts_with("\x1b_Gq=2,m=1;")));
+        assert!(last.starts_with("\x1b_Gq=2,m=0;"));
     }
 
     #[test]
     fn placeholders_need_the_size_in_cells() {
-        assert_eq!(
-            transmission(TWO_CHUNKS, ID, Anchor::Placeholders).unwrap()[0],
-            "\x1b_Ga=T,U=1,i=1193046,f=32,t=d,s=30,v=40,c=5,r=6,q=2,m=1;AAAA\x1b\\"
-        );
+        let pixel = RgbaImage::new(1, 1);
+        let sequences = transmission(&printed(&pixel), CELLS, ID, Anchor::Placeholders).unwrap();
+        assert!(sequences[0].starts_with("\x1b_Ga=T,U=1,f=100,c=5,r=6,i=1193046,q=2,m=0;"));
+        assert_eq!(sequences.len(), 1);
     }
 
     #[test]
-    fn a_picture_of_one_chunk_is_closed() {
-        let sequences = transmission(ONE_CHUNK, ID, Anchor::Cursor).unwrap();
-        assert_eq!(sequences, ["\x1b_Ga=t,i=1193046,f=32,t=d,s=1,v=1,q=2,m=0;AAAA\x1b\\"]);
-    }
-
-    #[test]
-    fn anything_but_graphics_commands_is_refused() {
-        for printed in ["", "▄▄▄", "\x1b_Gf=32;AAAA", "\x1b_Gf=32\x1b\\"] {
-            assert!(matches!(transmission(printed, ID, Anchor::Cursor), Err(Error::Unexpected)));
+    fn anything_but_pixels_is_refused() {
+        let printed = [
+            "",
+            "▄▄▄",
+            "\x1b_Gf=32;AAAA",
+            "\x1b_Gf=32\x1b\\",
+            "\x1b_Gf=32,s=1,v=2;AAAA\x1b\\",
+            "\x1b_Gf=24,s=1,v=1;AAAA\x1b\\",
+            "\x1b_Gf=32,s=1,v=1;!\x1b\\",
+        ];
+        for printed in printed {
+            let refused = transmission(printed, CELLS, ID, Anchor::Cursor);
+            assert!(matches!(refused, Err(Error::Unexpected)), "{printed:?}");
         }
     }
 
