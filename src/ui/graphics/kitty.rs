@@ -110,8 +110,8 @@ fn png(pixels: RgbaImage) -> Result<Vec<u8>, Error> {
 fn first_keys(cells: Size, id: ImageNumber, anchor: Anchor) -> String {
     let (Size { width, height }, id) = (cells, id.0);
     match anchor {
-        Anchor::Cursor => format!("a=t,f=100,i={id},"),
-        Anchor::Placeholders => format!("a=T,U=1,f=100,c={width},r={height},i={id},"),
+        Anchor::Cursor => format!("a=t,i={id},f=100,"),
+        Anchor::Placeholders => format!("a=T,U=1,i={id},f=100,c={width},r={height},"),
     }
 }
 
@@ -154,12 +154,8 @@ mod tests {
         let chunks: Vec<&str> =
             payload.as_bytes().chunks(CHUNK).map(|c| str::from_utf8(c).unwrap()).collect();
         let (width, height) = picture.dimensions();
-        let mut printed = format!("\x1b_Gf=32,a=T,t=d,s={width},v={height},c=5,r=6,m=1;");
-        printed += chunks[0];
-        for chunk in &chunks[1..] {
-            printed += &format!("\x1b\\\x1b_Gm=1;{chunk}");
-        }
-        printed + "\x1b\\\n"
+        let first = format!("\x1b_Gf=32,a=T,t=d,s={width},v={height},c=5,r=6,m=1;");
+        first + &chunks.join("\x1b\\\x1b_Gm=1;") + "\x1b\\\n"
     }
 
     /// A picture that no compression makes small.
@@ -195,7 +191,7 @@ mod tests {
     #[test]
     fn a_transmission_names_the_picture_and_wants_no_answer() {
         let sequences = transmission(&printed(&noise(255)), CELLS, ID, Anchor::Cursor).unwrap();
-        assert!(sequences[0].starts_with("\x1b_Ga=t,f=100,i=1193046,q=2,m=1;"));
+        assert!(sequences[0].starts_with("\x1b_Ga=t,i=1193046,f=100,q=2,m=1;"));
         let (last, others) = sequences[1..].split_last().unwrap();
         assert!(others.iter().all(|sequence| sequence.starts_with("\x1b_Gq=2,m=1;")));
         assert!(last.starts_with("\x1b_Gq=2,m=0;"));
@@ -205,7 +201,7 @@ mod tests {
     fn placeholders_need_the_size_in_cells() {
         let pixel = RgbaImage::new(1, 1);
         let sequences = transmission(&printed(&pixel), CELLS, ID, Anchor::Placeholders).unwrap();
-        assert!(sequences[0].starts_with("\x1b_Ga=T,U=1,f=100,c=5,r=6,i=1193046,q=2,m=0;"));
+        assert!(sequences[0].starts_with("\x1b_Ga=T,U=1,i=1193046,f=100,c=5,r=6,q=2,m=0;"));
         assert_eq!(sequences.len(), 1);
     }
 
