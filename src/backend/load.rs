@@ -63,9 +63,10 @@ impl Load {
             store: Arc::clone(&store),
             preprocessor: self.session.preprocessor.clone(),
         };
-        let reading = spawn_blocking(move || reading.run(&reader));
+        let reading = reading.start(reader).map_err(|e| Failure::new("starting a thread", &e))?;
         let ended = self.store_batches(read, store.as_ref(), &mut tally).await;
-        reading.await.map_err(|e| Failure::new("reading the pictures", &e))?;
+        let stopped = || Failure::because("reading the pictures", "its thread has stopped");
+        reading.await.map_err(|_| stopped())?;
         // The last word on numbers, however it ended.
         self.report_progress(&mut tally).await;
         ended?;

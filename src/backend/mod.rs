@@ -14,6 +14,7 @@ mod failure;
 mod load;
 mod message;
 mod model;
+mod priority;
 mod reading;
 mod search;
 mod session;

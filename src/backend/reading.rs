@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use std::{io, thread};
 
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use super::priority;
 use crate::clip::{PixelValues, Preprocessor};
 use crate::domain::{FileProblem, FileStamp, ImageId, PixelSize};
 use crate::picture;
@@ -49,9 +51,21 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Blocks; must run where the runtime allows that.
-    pub(super) fn run(self, read: &mpsc::Sender<Read>) {
+    /// Starts to read on a thread of its own; what is returned waits for its
+    /// end, and fails if it panicked.
+    pub(super) fn start(self, read: mpsc::Sender<Read>) -> io::Result<oneshot::Receiver<()>> {
         let runtime = Handle::current();
+        let (done, ended) = oneshot::channel();
+        thread::Builder::new().name("reader".into()).spawn(move || {
+            priority::lower();
+            self.run(&runtime, &read);
+            // Nobody waits where the load was dropped.
+            let _ = done.send(());
+        })?;
+        Ok(ended)
+    }
+
+    fn run(self, runtime: &Handle, read: &mpsc::Sender<Read>) {
         for paths in self.paths.chunks(LOOKUP) {
             let ids: Vec<ImageId> = paths
                 .iter()
