@@ -1,6 +1,7 @@
 //! The whole application: started, searched, left.
 
 use std::fs;
+use std::num::NonZeroU16;
 use std::path::Path;
 
 use portable_pty::CommandBuilder;
@@ -20,15 +21,46 @@ fn start_in(machine: &TempDir, terminal: &Answers) -> FakeTerminal {
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("static/images").join(name);
         fs::copy(demo, pictures.join(name)).unwrap();
     }
+    FakeTerminal::run(command(machine), terminal)
+}
+
+fn command(machine: &TempDir) -> CommandBuilder {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_carlens"));
     command.env_clear();
     command.env("TERM", "xterm-256color");
     command.env("HOME", machine.path());
-    command.env("CARLENS_IMAGES", &pictures);
+    command.env("CARLENS_IMAGES", machine.path().join("pictures"));
     command.env("HF_HUB_OFFLINE", "1");
     command.cwd(machine.path());
-    FakeTerminal::run(command, terminal)
+    command
 }
+
+/// Waits until `name` is the selected hit.
+fn wait_for_selected(terminal: &FakeTerminal, name: &str) {
+    terminal.wait_for_screen(&format!("{name}, selected"), |screen| {
+        screen.contents().lines().any(|line| line.contains('▶') && line.contains(name))
+    });
+}
+
+/// Waits for a picture of half-blocks with more than a few cells of a colour.
+fn wait_for_picture(terminal: &FakeTerminal, of: impl Fn(u8, u8, u8) -> bool) {
+    terminal.wait_for_screen("a picture", |screen| {
+        let (rows, columns) = screen.size();
+        let (rows, columns) = (rows.get(), columns.get());
+        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let counts = |cell: &vt100::Cell| matches!(cell.bgcolor(), vt100::Color::Rgb(r, g, b) if of(r, g, b));
+        cells.filter_map(|(row, column)| screen.cell(row, column)).filter(|cell| counts(cell)).count() > 5
+    });
+}
+
+fn is_red(red: u8, green: u8, blue: u8) -> bool {
+    red > 120 && green < 80 && blue < 80
+}
+
+const LARGE: (NonZeroU16, NonZeroU16) =
+    (NonZeroU16::new(40).unwrap(), NonZeroU16::new(120).unwrap());
+const SMALL: (NonZeroU16, NonZeroU16) =
+    (NonZeroU16::new(16).unwrap(), NonZeroU16::new(60).unwrap());
 
 #[test]
 fn words_find_the_car_and_show_it() {
@@ -37,21 +69,88 @@ fn words_find_the_car_and_show_it() {
     terminal.wait_for_text("3 embedded, 0 unchanged, 0 failed");
     terminal.press("red convertible\r");
     terminal.wait_for_text("best of 3");
-    terminal.wait_for_screen("the best hit, selected", |screen| {
-        screen.contents().lines().any(|line| line.contains('▶') && line.contains("car-005.jpg"))
-    });
-    terminal.wait_for_screen("a picture", |screen| {
-        let (rows, columns) = screen.size();
-        let (rows, columns) = (rows.get(), columns.get());
-        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
-        let red = |cell: &vt100::Cell| {
-            matches!(cell.bgcolor(), vt100::Color::Rgb(r, g, b) if r > 120 && g < 80 && b < 80)
-        };
-        cells.filter_map(|(row, column)| screen.cell(row, column)).filter(|cell| red(cell)).count() > 5
-    });
+    wait_for_selected(&terminal, "car-005.jpg");
+    wait_for_picture(&terminal, is_red);
     terminal.press("?");
     terminal.wait_for_text("pictures like this one");
     terminal.press("?");
+    wait_for_picture(&terminal, is_red);
+    terminal.quit();
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_pasted_path_finds_its_picture_first() {
+    let machine = tempfile::tempdir().unwrap();
+    let mut terminal = start(&machine);
+    terminal.wait_for_text("3 embedded, 0 unchanged, 0 failed");
+    let picture = machine.path().join("pictures/car-005.jpg");
+    // Quoted, as some terminals do with what is dropped on them.
+    terminal.paste(&format!("'{}'", picture.display()));
+    terminal.press("\r");
+    wait_for_selected(&terminal, "car-005.jpg");
+    terminal.wait_for_text("1.00");
+    terminal.press("j");
+    terminal.wait_for_screen("another, selected", |screen| {
+        screen.contents().lines().any(|line| line.contains('▶') && !line.contains("car-005.jpg"))
+    });
+    terminal.quit();
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_window_of_another_size_shows_the_same() {
+    let machine = tempfile::tempdir().unwrap();
+    let mut terminal = start(&machine);
+    terminal.wait_for_text("3 embedded, 0 unchanged, 0 failed");
+    terminal.press("red convertible\r");
+    wait_for_selected(&terminal, "car-005.jpg");
+    for (rows, columns) in [LARGE, SMALL, LARGE] {
+        terminal.resize(rows, columns);
+        terminal.wait_for_screen("the last line of the window", |screen| {
+            let last = screen.contents_between(rows.get() - 1, 0, rows.get(), 0);
+            last.contains("/ query")
+        });
+        wait_for_selected(&terminal, "car-005.jpg");
+        wait_for_picture(&terminal, is_red);
+    }
+    terminal.quit();
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_terminal_that_answers_nothing_shows_the_car_too() {
+    let machine = tempfile::tempdir().unwrap();
+    let mut terminal = start_in(&machine, &Answers::NONE);
+    // Typed before the terminal has been given up.
+    terminal.wait_for_output("a question", "\x1b[c");
+    terminal.press("red convertible\r");
+    wait_for_selected(&terminal, "car-005.jpg");
+    terminal.wait_for_screen("a picture", |screen| screen.contents().contains('▄'));
+    terminal.quit();
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_load_of_another_process_is_seen() {
+    let machine = tempfile::tempdir().unwrap();
+    let mut terminal = start(&machine);
+    terminal.wait_for_text("3 embedded, 0 unchanged, 0 failed");
+    let slow = machine.path().join("slow");
+    fs::create_dir(&slow).unwrap();
+    for n in 0..120 {
+        let demo = machine.path().join("pictures/car-005.jpg");
+        fs::copy(demo, slow.join(format!("car {n}.jpg"))).unwrap();
+    }
+    let mut load = command(&machine);
+    load.arg("load");
+    load.arg(&slow);
+    let mut other = FakeTerminal::run(load, &Answers::PLAIN);
+    terminal.wait_for_text("Load elsewhere");
+    assert!(other.wait_for_exit());
+    terminal.wait_for_screen("its end", |screen| !screen.contents().contains("Load elsewhere"));
+    terminal.press("red convertible\r");
+    terminal.wait_for_text("best of 123");
     terminal.quit();
     terminal.assert_restored();
 }

@@ -74,7 +74,7 @@ pub struct FakeTerminal {
     seen: Shared,
     keyboard: Arc<Mutex<Box<dyn Write + Send>>>,
     program: Box<dyn Child + Send + Sync>,
-    _master: Box<dyn MasterPty + Send>,
+    master: Box<dyn MasterPty + Send>,
 }
 
 impl FakeTerminal {
@@ -109,11 +109,23 @@ impl FakeTerminal {
         let (shared, answer_to) = (Arc::clone(&seen), Arc::clone(&keyboard));
         let answers = answers.clone();
         thread::spawn(move || follow(reader, &shared, &answers, &answer_to));
-        Self { seen, keyboard, program, _master: pty.master }
+        Self { seen, keyboard, program, master: pty.master }
     }
 
     pub fn press(&self, keys: &str) {
         self.keyboard.lock().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// As a terminal pastes: in brackets, so that nothing of it is a key.
+    pub fn paste(&self, text: &str) {
+        self.press(&format!("\x1b[200~{text}\x1b[201~"));
+    }
+
+    /// Gives the window another size, which the program is told.
+    pub fn resize(&self, rows: NonZeroU16, columns: NonZeroU16) {
+        let size = PtySize { rows: rows.get(), cols: columns.get(), ..PtySize::default() };
+        self.seen.0.lock().unwrap().screen.screen_mut().set_size(rows, columns);
+        self.master.resize(size).unwrap();
     }
 
     pub fn wait_for_screen(&self, what: &str, is_there: impl Fn(&vt100::Screen) -> bool) {
