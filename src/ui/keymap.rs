@@ -241,6 +241,19 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_names_every_action_and_its_keys() {
+        let readme = include_str!("../../README.md");
+        let mut map = Keymap::default();
+        map.bindings.sort_by_key(|binding| binding.entry);
+        for binding in &map.bindings {
+            let keys: Vec<String> = binding.sequences.iter().map(|keys| shown(keys)).collect();
+            let Entry { name, help, .. } = binding.entry();
+            let row = format!("| {} | {help} | `{name}` |", keys.join(", "));
+            assert!(readme.contains(&row), "README.md lacks {row}");
+        }
+    }
+
+    #[test]
     fn a_sequence_is_awaited_to_its_end() {
         let map = Keymap::default();
         assert_eq!(map.find(Scope::Browsing, &keys("g")), Match::Prefix);
