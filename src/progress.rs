@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::backend::{LoadProgress, PullProgress};
+use crate::backend::{LoadProgress, ModelProgress, PullProgress, Tower};
 use crate::domain::Printable;
 
 /// `12 of 60 pictures, 8.1/s, 6 s left: car-012.jpg`
@@ -31,6 +31,24 @@ pub(crate) fn pull_line(progress: &PullProgress) -> String {
         megabytes(progress.total),
         pace.unwrap_or_default(),
         Printable::new(&progress.file)
+    )
+}
+
+/// `120 of 350 MB, 98.0 MB/s, 3 s left: clip-vit-b-32 for pictures`
+pub(crate) fn model_line(progress: &ModelProgress) -> String {
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    let pace = rate(progress.read, progress.total, progress.elapsed)
+        .map(|(rate, left)| format!(", {:.1} MB/s, {} left", rate / 1e6, seconds(left)));
+    let tower = match progress.tower {
+        Tower::Text => "words",
+        Tower::Picture => "pictures",
+    };
+    format!(
+        "{} of {} MB{}: {} for {tower}",
+        megabytes(progress.read),
+        megabytes(progress.total),
+        pace.unwrap_or_default(),
+        Printable::new(&progress.model)
     )
 }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::load::{Control, Ending, Load};
 use super::message::{Event, Failure, PullProgress, Request, RequestId, Status};
+use super::reporter::Reporter;
 use super::session::{self, Session};
 use super::{ModelChoice, Settings, choice, elsewhere, export, search, thumbnail};
 use crate::domain::Printable;
@@ -111,12 +112,9 @@ impl Actor {
                 }
                 self.spawn(id, |token| {
                     work.answer(id, token, async move |work: Work| {
-                        let show = async |thumbnail| {
-                            // A front end that has left needs no picture.
-                            let _ = work.events.send(Event::QueryPicture(id, thumbnail)).await;
-                        };
                         let session = work.session().await?;
-                        let answer = search::search(session, query, limit, show).await?;
+                        let reporter = Reporter::new(id, work.events.clone());
+                        let answer = search::search(session, query, limit, &reporter).await?;
                         Ok(Event::SearchFinished(id, answer))
                     })
                 });
@@ -224,8 +222,8 @@ impl Work {
         control: Control,
     ) -> Result<Ending, Failure> {
         let session = self.session().await?;
-        let (collection, events) = (self.collection.clone(), self.events.clone());
-        Load { id, session, collection, events, control }.run(folder).await
+        let reporter = Reporter::new(id, self.events.clone());
+        Load { session, collection: self.collection.clone(), reporter, control }.run(folder).await
     }
 
     async fn pull(self, id: RequestId, preset: String, token: CancellationToken) {

@@ -12,8 +12,9 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::elsewhere::Journal;
-use super::message::{Event, Failure, LoadPlan, LoadProgress, RequestId};
+use super::message::{Event, Failure, LoadPlan, LoadProgress};
 use super::reading::{Picture, Read, Reader};
+use super::reporter::Reporter;
 use super::session::{self, Session};
 use super::walk::{self, Found};
 use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record};
@@ -29,10 +30,9 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// One load under way.
 pub(super) struct Load {
-    pub(super) id: RequestId,
     pub(super) session: Arc<Session>,
     pub(super) collection: PathBuf,
-    pub(super) events: mpsc::Sender<Event>,
+    pub(super) reporter: Reporter,
     pub(super) control: Control,
 }
 
@@ -86,7 +86,7 @@ impl Load {
             spaces.into_iter().partition(|space| space.model == model);
         let plan =
             LoadPlan { folder: folder.to_owned(), model, other_models, new_space: own.is_empty() };
-        self.report(Event::LoadPlanned(self.id, plan)).await;
+        self.reporter.report(Event::LoadPlanned, plan).await;
         Ok(store)
     }
 
@@ -186,7 +186,7 @@ impl Load {
     async fn embed(&self, pictures: Vec<Picture>) -> Result<Vec<Record>, Failure> {
         let (values, rest): (Vec<_>, Vec<_>) =
             pictures.into_iter().map(|p| (p.values, (p.id, p.stamp, p.pixels))).unzip();
-        let embeddings = self.session.model.embed_pictures(values).await;
+        let embeddings = self.session.model.embed_pictures(values, &self.reporter).await;
         let embeddings = embeddings.map_err(|e| Failure::new("embedding pictures", &e))?;
         Ok(rest
             .into_iter()
@@ -198,17 +198,12 @@ impl Load {
     async fn fail(&self, problem: FileProblem, tally: &mut Tally) {
         tally.progress.failed += 1;
         tally.progress.current = Some(problem.path.clone());
-        self.report(Event::PictureFailed(self.id, problem)).await;
+        self.reporter.report(Event::PictureFailed, problem).await;
     }
 
     async fn report_progress(&self, tally: &mut Tally) {
         tally.tell_others();
-        self.report(Event::LoadProgress(self.id, tally.progress())).await;
-    }
-
-    /// A front end that has left no longer needs to hear.
-    async fn report(&self, event: Event) {
-        let _ = self.events.send(event).await;
+        self.reporter.report(Event::LoadProgress, tally.progress()).await;
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use image::DynamicImage;
 use serde::{Deserialize, Serialize};
 
+use crate::clip::Tower;
 use crate::domain::{FileProblem, Hit, ModelId, PixelSize};
 use crate::store::embedded::SpaceSummary;
 
@@ -139,6 +140,9 @@ impl Request {
 pub enum Event {
     /// Which model and collection are in use.
     StatusReported(RequestId, Status),
+    /// A tower of the model, which a load or a search waits for, has been read
+    /// this far. Comes only where that takes a while. Not final.
+    ModelProgress(RequestId, ModelProgress),
     /// What a load is about to do. Not final.
     LoadPlanned(RequestId, LoadPlan),
     /// A load has got this far. Not final.
@@ -175,6 +179,7 @@ impl Event {
     pub fn request(&self) -> RequestId {
         match *self {
             Self::StatusReported(id, _)
+            | Self::ModelProgress(id, _)
             | Self::LoadPlanned(id, _)
             | Self::LoadProgress(id, _)
             | Self::PictureFailed(id, _)
@@ -197,7 +202,8 @@ impl Event {
     pub fn is_final(&self) -> bool {
         !matches!(
             self,
-            Self::LoadPlanned(..)
+            Self::ModelProgress(..)
+                | Self::LoadPlanned(..)
                 | Self::LoadProgress(..)
                 | Self::PictureFailed(..)
                 | Self::PullProgress(..)
@@ -263,6 +269,21 @@ pub struct ModelEntry {
     pub folder: Option<PathBuf>,
     /// Whether it is the one in use.
     pub in_use: bool,
+}
+
+/// How much of a model's tower has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelProgress {
+    /// What the model is called.
+    pub model: String,
+    /// Which half of it.
+    pub tower: Tower,
+    /// Bytes that are read.
+    pub read: u64,
+    /// Bytes of the whole tower.
+    pub total: u64,
+    /// Since the first of them.
+    pub elapsed: Duration,
 }
 
 /// A model that could be downloaded.

@@ -16,6 +16,7 @@ mod message;
 mod model;
 mod priority;
 mod reading;
+mod reporter;
 mod search;
 mod session;
 mod thumbnail;
@@ -29,10 +30,11 @@ use tokio::task::JoinHandle;
 
 pub use choice::ModelChoice;
 pub use message::{
-    Answer, Event, Exported, Failure, LoadElsewhere, LoadPlan, LoadProgress, ModelEntry, Offer,
-    PullProgress, Query, Request, RequestId, Status, Thumbnail,
+    Answer, Event, Exported, Failure, LoadElsewhere, LoadPlan, LoadProgress, ModelEntry,
+    ModelProgress, Offer, PullProgress, Query, Request, RequestId, Status, Thumbnail,
 };
 
+pub use crate::clip::Tower;
 use crate::hub::Hub;
 
 /// How many messages may wait in either direction.

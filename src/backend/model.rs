@@ -1,16 +1,24 @@
 //! The model and the threads it runs on. CPU-bound work never runs on the
 //! executor.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use std::{fmt, io};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, interval_at};
 
+use super::message::{Event, ModelProgress};
 use super::priority;
-use crate::clip::{self, Checkpoint, PictureEncoder, PixelValues, TextEncoder};
+use super::reporter::Reporter;
+use crate::clip::{self, Checkpoint, PictureEncoder, PixelValues, TextEncoder, TowerProgress};
 use crate::domain::Embedding;
+
+/// How long a tower is read before anything is said of it, and then how often.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// A handle to the model. Its threads end with the last handle.
 ///
@@ -56,8 +64,8 @@ impl Model {
         Ok(Self(Arc::new(Shared {
             towers: Arc::new(Towers {
                 checkpoint,
-                text: Tower::default(),
-                picture: Tower::default(),
+                text: Lazy::default(),
+                picture: Lazy::default(),
             }),
             texts: threads("clip-text").num_threads(1).build().map_err(io::Error::other)?,
             pictures: threads("clip-picture")
@@ -67,26 +75,57 @@ impl Model {
         })))
     }
 
-    pub(super) async fn embed_text(&self, text: String) -> Result<Embedding, Error> {
+    pub(super) async fn embed_text(
+        &self,
+        text: String,
+        reporter: &Reporter,
+    ) -> Result<Embedding, Error> {
         let Shared { towers, texts, .. } = &*self.0;
+        let reading = towers.text.reading.subscribe();
         let towers = Arc::clone(towers);
-        answer(texts, move || towers.text()?.embed(&text)).await
+        let answer = answer(texts, move || towers.text()?.embed(&text));
+        self.reporting(reading, reporter, answer).await
     }
 
     /// One embedding per picture, in order.
     pub(super) async fn embed_pictures(
         &self,
         batch: Vec<PixelValues>,
+        reporter: &Reporter,
     ) -> Result<Vec<Embedding>, Error> {
         let Shared { towers, pictures, .. } = &*self.0;
+        let reading = towers.picture.reading.subscribe();
         let towers = Arc::clone(towers);
-        answer(pictures, move || {
+        let answer = answer(pictures, move || {
             let encoder = towers.picture()?;
             let batches =
                 batch.par_iter().map(|picture| encoder.embed(std::slice::from_ref(picture)));
             batches.collect::<Result<Vec<_>, _>>().map(|batches| batches.concat())
-        })
-        .await
+        });
+        self.reporting(reading, reporter, answer).await
+    }
+
+    /// Waits for `answer`, and meanwhile tells how far the tower is read.
+    async fn reporting<T>(
+        &self,
+        mut reading: watch::Receiver<Reading>,
+        reporter: &Reporter,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let mut answer = pin!(answer);
+        let mut due = interval_at(Instant::now() + REPORT_EVERY, REPORT_EVERY);
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer,
+                _ = due.tick() => {}
+            }
+            if reading.has_changed().unwrap_or(false) {
+                let progress = self.0.towers.progress(*reading.borrow_and_update());
+                if let Some(progress) = progress {
+                    reporter.report(Event::ModelProgress, progress).await;
+                }
+            }
+        }
     }
 }
 
@@ -108,39 +147,95 @@ async fn answer<T: Send + 'static>(
 
 struct Towers {
     checkpoint: Checkpoint,
-    text: Tower<TextEncoder>,
-    picture: Tower<PictureEncoder>,
+    text: Lazy<TextEncoder>,
+    picture: Lazy<PictureEncoder>,
 }
 
 impl Towers {
     fn text(&self) -> Result<Arc<TextEncoder>, clip::Error> {
-        self.text.get(|| self.checkpoint.text_encoder())
+        self.text.get(|progress| self.checkpoint.text_encoder(progress))
     }
 
     fn picture(&self) -> Result<Arc<PictureEncoder>, clip::Error> {
-        self.picture.get(|| self.checkpoint.picture_encoder())
+        self.picture.get(|progress| self.checkpoint.picture_encoder(progress))
+    }
+
+    fn progress(&self, reading: Reading) -> Option<ModelProgress> {
+        let Reading { began, progress } = reading;
+        let TowerProgress { tower, read, total } = progress?;
+        let model = self.checkpoint.spec().model.name;
+        Some(ModelProgress { model, tower, read, total, elapsed: began.elapsed() })
     }
 }
 
-/// A tower, once it is built.
-struct Tower<T>(Mutex<Option<Arc<T>>>);
+/// An encoder, once it is built.
+struct Lazy<T> {
+    built: Mutex<Option<Arc<T>>>,
+    reading: watch::Sender<Reading>,
+}
 
-impl<T> Default for Tower<T> {
+/// How far its tower is read.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    began: Instant,
+    progress: Option<TowerProgress>,
+}
+
+impl<T> Default for Lazy<T> {
     fn default() -> Self {
-        Self(Mutex::new(None))
+        let reading = Reading { began: Instant::now(), progress: None };
+        Self { built: Mutex::new(None), reading: watch::Sender::new(reading) }
     }
 }
 
-impl<T> Tower<T> {
+impl<T> Lazy<T> {
     /// Building multiplies no matrices: a thread that did so here would take
     /// up other work of its pool meanwhile, and wait for itself.
-    fn get(&self, build: impl FnOnce() -> Result<T, clip::Error>) -> Result<Arc<T>, clip::Error> {
-        let mut tower = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tower) = &*tower {
-            return Ok(Arc::clone(tower));
+    fn get(
+        &self,
+        build: impl FnOnce(&dyn Fn(TowerProgress)) -> Result<T, clip::Error>,
+    ) -> Result<Arc<T>, clip::Error> {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(encoder) = &*built {
+            return Ok(Arc::clone(encoder));
         }
-        let built = Arc::new(build()?);
-        *tower = Some(Arc::clone(&built));
-        Ok(built)
+        let began = Instant::now();
+        let encoder = Arc::new(build(&|progress| {
+            self.reading.send_replace(Reading { began, progress: Some(progress) });
+        })?);
+        *built = Some(Arc::clone(&encoder));
+        Ok(encoder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::backend::RequestId;
+    use crate::clip::Tower;
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_tower_hears_how_far_it_is_read() {
+        let model = Model::spawn(Checkpoint::bundled().unwrap()).unwrap();
+        let reading = &model.0.towers.picture.reading;
+        let (events, mut heard) = mpsc::channel(1);
+        let (built, building) = oneshot::channel();
+        let tower = async { Ok(building.await.unwrap()) };
+        let reporter = Reporter::new(RequestId(7), events);
+        let waiting = model.reporting(reading.subscribe(), &reporter, tower);
+        let half = TowerProgress { tower: Tower::Picture, read: 4, total: 8 };
+        reading.send_replace(Reading { began: Instant::now(), progress: Some(half) });
+        let listening = async {
+            let event = heard.recv().await;
+            built.send("tower").unwrap();
+            event
+        };
+        let (tower, event) = tokio::join!(waiting, listening);
+        assert_eq!(tower.unwrap(), "tower");
+        let Some(Event::ModelProgress(RequestId(7), progress)) = event else { panic!("{event:?}") };
+        assert_eq!((progress.read, progress.total), (4, 8));
+        assert_eq!(progress.model, "compact");
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use image::DynamicImage;
 use tokio::task::spawn_blocking;
 
-use super::message::{Answer, Failure, Query, Thumbnail};
+use super::message::{Answer, Event, Failure, Query};
+use super::reporter::Reporter;
 use super::session::Session;
 use super::{thumbnail, web};
 use crate::domain::{Embedding, PixelSize};
@@ -22,17 +23,17 @@ pub(super) async fn search(
     session: Arc<Session>,
     query: Query,
     limit: usize,
-    show: impl AsyncFnOnce(Thumbnail),
+    reporter: &Reporter,
 ) -> Result<Answer, Failure> {
     let query = match query {
-        Query::Text(text) => text_embedding(&session, text).await?,
+        Query::Text(text) => text_embedding(&session, text, reporter).await?,
         Query::Picture(path) => {
             let read = move || match picture::read(&path).and_then(|bytes| picture::decode(&bytes))
             {
                 Ok(decoded) => Ok(decoded),
                 Err(e) => Err(Failure::picture(&path, &e)),
             };
-            picture_embedding(&session, blocking(read).await?).await?
+            picture_embedding(&session, blocking(read).await?, reporter).await?
         }
         Query::Address(address) => {
             let bytes = web::fetch(&address).await?;
@@ -41,8 +42,9 @@ pub(super) async fn search(
                 picture::decode(&bytes).map_err(named)
             };
             let picture = blocking(read).await?;
-            show(thumbnail::shrunk(picture.clone(), SHOWN)).await;
-            picture_embedding(&session, picture).await?
+            let shown = thumbnail::shrunk(picture.clone(), SHOWN);
+            reporter.report(Event::QueryPicture, shown).await;
+            picture_embedding(&session, picture, reporter).await?
         }
     };
     let searching = |e| Failure::new("searching the collection", &e);
@@ -57,14 +59,19 @@ pub(super) async fn search(
     Ok(Answer { hits, searched })
 }
 
-async fn text_embedding(session: &Session, text: String) -> Result<Embedding, Failure> {
-    let embedded = session.model.embed_text(text).await;
+async fn text_embedding(
+    session: &Session,
+    text: String,
+    reporter: &Reporter,
+) -> Result<Embedding, Failure> {
+    let embedded = session.model.embed_text(text, reporter).await;
     embedded.map_err(|e| Failure::new("understanding the query", &e))
 }
 
 async fn picture_embedding(
     session: &Arc<Session>,
     picture: DynamicImage,
+    reporter: &Reporter,
 ) -> Result<Embedding, Failure> {
     let preprocessor = session.preprocessor.clone();
     let prepare = move || {
@@ -72,7 +79,7 @@ async fn picture_embedding(
         values.map_err(|e| Failure::new("preparing the picture", &e))
     };
     let values = blocking(prepare).await?;
-    let embedded = session.model.embed_pictures(vec![values]).await;
+    let embedded = session.model.embed_pictures(vec![values], reporter).await;
     let mut embeddings = embedded.map_err(|e| Failure::new("understanding the query", &e))?;
     embeddings.pop().ok_or_else(|| Failure::because("understanding the query", "no answer"))
 }

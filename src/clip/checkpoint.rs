@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::Config;
 use super::encoder::{PictureEncoder, TextEncoder};
+use super::reader::TowerProgress;
 use super::weights::Weights;
 use super::{Error, Preprocessor, Tokenizer, bundled};
 use crate::domain::{CollectionSpec, Fingerprint, ModelId};
@@ -110,26 +111,31 @@ impl Checkpoint {
         CollectionSpec { model, dimension: self.config.dimension }
     }
 
-    /// Builds the text tower and the tokenizer.
+    /// Builds the text tower and the tokenizer; `progress` hears how much of
+    /// the tower has been read, tensor by tensor.
     ///
     /// # Errors
     /// If the weights lack a tensor or have another shape than configured.
-    pub fn text_encoder(&self) -> Result<TextEncoder, Error> {
+    pub fn text_encoder(&self, progress: &dyn Fn(TowerProgress)) -> Result<TextEncoder, Error> {
         let tokenizer = match &self.tokenizer {
             TokenizerFiles::Json(json) => Tokenizer::from_json(json, self.context_length())?,
             TokenizerFiles::Vocabulary(folder) => {
                 Tokenizer::from_vocabulary(folder, self.context_length())?
             }
         };
-        TextEncoder::read(Arc::clone(&self.weights), &self.config, tokenizer)
+        TextEncoder::read(Arc::clone(&self.weights), &self.config, tokenizer, progress)
     }
 
-    /// Builds the picture tower.
+    /// Builds the picture tower; `progress` hears how much of it has been
+    /// read, tensor by tensor.
     ///
     /// # Errors
     /// If the weights lack a tensor or have another shape than configured.
-    pub fn picture_encoder(&self) -> Result<PictureEncoder, Error> {
-        PictureEncoder::read(&self.weights, &self.config)
+    pub fn picture_encoder(
+        &self,
+        progress: &dyn Fn(TowerProgress),
+    ) -> Result<PictureEncoder, Error> {
+        PictureEncoder::read(&self.weights, &self.config, progress)
     }
 
     /// What to do with a picture before the picture tower.

@@ -8,7 +8,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::Error;
-use super::weights::Weights;
+use super::reader::Reader;
 
 /// What follows the bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) struct Stem {
 }
 
 impl Stem {
-    pub(super) fn read(weights: &Weights, name: &str) -> std::result::Result<Self, Error> {
+    pub(super) fn read(weights: &Reader<'_>, name: &str) -> std::result::Result<Self, Error> {
         let [out, kernel] = kernel(weights, name)?;
         Ok(Self {
             weight: weights.tensor(&format!("{name}.weight"), &[out, 3, kernel, kernel])?,
@@ -67,7 +67,7 @@ pub(super) struct Pointwise {
 
 impl Pointwise {
     pub(super) fn read(
-        weights: &Weights,
+        weights: &Reader<'_>,
         name: &str,
         channels: usize,
         tail: Tail,
@@ -102,7 +102,7 @@ pub(super) struct Depthwise {
 
 impl Depthwise {
     pub(super) fn read(
-        weights: &Weights,
+        weights: &Reader<'_>,
         name: &str,
         stride: usize,
     ) -> std::result::Result<Self, Error> {
@@ -198,7 +198,7 @@ struct Bias {
 
 impl Bias {
     fn read(
-        weights: &Weights,
+        weights: &Reader<'_>,
         name: &str,
         channels: usize,
         tail: Tail,
@@ -232,7 +232,7 @@ fn same_padding(kernel: usize, stride: usize) -> (usize, usize) {
 }
 
 /// Output channels and side of a square kernel.
-fn kernel(weights: &Weights, name: &str) -> std::result::Result<[usize; 2], Error> {
+fn kernel(weights: &Reader<'_>, name: &str) -> std::result::Result<[usize; 2], Error> {
     match *weights.shape_of(&format!("{name}.weight"))? {
         [out, _, height, width] if out > 0 && height == width && height % 2 == 1 => {
             Ok([out, height])

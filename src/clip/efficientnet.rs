@@ -11,7 +11,7 @@ use candle_nn::{Linear, ops};
 use super::Error;
 use super::config::{Config, EfficientNetConfig, malformed};
 use super::convolution::{Depthwise, Pointwise, Stem, Tail};
-use super::weights::Weights;
+use super::reader::Reader;
 
 /// The trunk and its attention-pooling head.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct Block {
 
 impl EfficientNet {
     pub(super) fn read(
-        weights: &Weights,
+        weights: &Reader<'_>,
         config: &Config,
         net: &EfficientNetConfig,
     ) -> Result<Self, Error> {
@@ -113,7 +113,12 @@ impl EfficientNet {
 }
 
 impl Block {
-    fn read(weights: &Weights, name: &str, channels: usize, stride: usize) -> Result<Self, Error> {
+    fn read(
+        weights: &Reader<'_>,
+        name: &str,
+        channels: usize,
+        stride: usize,
+    ) -> Result<Self, Error> {
         let widened = weights.shape_of(&format!("{name}.depthwise.weight"))?.first().copied();
         let widened = widened.unwrap_or(channels);
         let expand = (widened != channels)

@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::config::{Config, VisionConfig};
 use super::efficientnet::EfficientNet;
+use super::reader::{Reader, Tower, TowerProgress};
 use super::text_tower::TextTower;
 use super::vit::Vit;
 use super::weights::Weights;
@@ -24,8 +25,9 @@ impl TextEncoder {
         weights: Arc<Weights>,
         config: &Config,
         tokenizer: Tokenizer,
+        progress: &dyn Fn(TowerProgress),
     ) -> Result<Self, Error> {
-        Ok(Self { tokenizer, tower: TextTower::read(weights, config)? })
+        Ok(Self { tokenizer, tower: TextTower::read(weights, config, progress)? })
     }
 
     /// The input ids of a text, see [`Tokenizer::encode`].
@@ -48,20 +50,25 @@ impl TextEncoder {
 
 /// Pixel values to embeddings.
 #[derive(Debug)]
-pub struct PictureEncoder(Tower);
+pub struct PictureEncoder(PictureTower);
 
 #[derive(Debug)]
-enum Tower {
+enum PictureTower {
     Vit(Vit),
     EfficientNet(EfficientNet),
 }
 
 impl PictureEncoder {
-    pub(super) fn read(weights: &Weights, config: &Config) -> Result<Self, Error> {
+    pub(super) fn read(
+        weights: &Weights,
+        config: &Config,
+        progress: &dyn Fn(TowerProgress),
+    ) -> Result<Self, Error> {
+        let reader = Reader::new(weights, Tower::Picture, progress);
         Ok(Self(match &config.vision {
-            VisionConfig::Vit(vit) => Tower::Vit(Vit::read(weights, config, vit)?),
+            VisionConfig::Vit(vit) => PictureTower::Vit(Vit::read(&reader, config, vit)?),
             VisionConfig::EfficientNet(net) => {
-                Tower::EfficientNet(EfficientNet::read(weights, config, net)?)
+                PictureTower::EfficientNet(EfficientNet::read(&reader, config, net)?)
             }
         }))
     }
@@ -76,8 +83,8 @@ impl PictureEncoder {
         let values = batch.iter().flat_map(|pixels| &pixels.values).copied().collect::<Vec<f32>>();
         let pixel_values = Tensor::from_vec(values, shape, &Device::Cpu)?;
         let raw = match &self.0 {
-            Tower::Vit(vit) => vit.forward(&pixel_values)?,
-            Tower::EfficientNet(net) => net.forward(&pixel_values)?,
+            PictureTower::Vit(vit) => vit.forward(&pixel_values)?,
+            PictureTower::EfficientNet(net) => net.forward(&pixel_values)?,
         };
         raw.to_vec2()?
             .into_iter()

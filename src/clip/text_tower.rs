@@ -11,6 +11,7 @@ use candle_nn::{LayerNorm, Linear};
 
 use super::Error;
 use super::config::{Config, TextConfig};
+use super::reader::{Reader, Tower, TowerProgress};
 use super::transformer::Transformer;
 use super::weights::Weights;
 
@@ -26,19 +27,24 @@ pub(super) struct TextTower {
 }
 
 impl TextTower {
-    pub(super) fn read(weights: Arc<Weights>, config: &Config) -> Result<Self, Error> {
+    pub(super) fn read(
+        weights: Arc<Weights>,
+        config: &Config,
+        progress: &dyn Fn(TowerProgress),
+    ) -> Result<Self, Error> {
+        let reader = Reader::new(&weights, Tower::Text, progress);
         let text = config.text;
         let width = text.transformer.width;
-        let positions = weights.tensor(
+        let positions = reader.tensor(
             "text_model.embeddings.position_embedding.weight",
             &[text.context_length, width],
         )?;
         let eps = text.transformer.layer_norm_eps;
         Ok(Self {
             positions,
-            transformer: Transformer::read(&weights, "text_model", &text.transformer)?,
-            final_layer_norm: weights.layer_norm("text_model.final_layer_norm", width, eps)?,
-            projection: weights.projection("text_projection", width, config.dimension)?,
+            transformer: Transformer::read(&reader, "text_model", &text.transformer)?,
+            final_layer_norm: reader.layer_norm("text_model.final_layer_norm", width, eps)?,
+            projection: reader.projection("text_projection", width, config.dimension)?,
             config: text,
             weights,
         })

@@ -6,7 +6,7 @@ use candle_nn::{LayerNorm, Linear, ops};
 use super::Error;
 use super::activation::Activation;
 use super::config::TransformerConfig;
-use super::weights::Weights;
+use super::reader::Reader;
 
 /// All layers of one tower.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ struct Attention {
 impl Transformer {
     /// Reads `{tower}.encoder.layers.N`.
     pub(super) fn read(
-        weights: &Weights,
+        weights: &Reader<'_>,
         tower: &str,
         config: &TransformerConfig,
     ) -> std::result::Result<Self, Error> {
@@ -55,7 +55,7 @@ impl Transformer {
 
 impl Layer {
     fn read(
-        weights: &Weights,
+        weights: &Reader<'_>,
         name: &str,
         config: &TransformerConfig,
     ) -> std::result::Result<Self, Error> {
@@ -80,7 +80,7 @@ impl Layer {
 
 impl Attention {
     fn read(
-        weights: &Weights,
+        weights: &Reader<'_>,
         name: &str,
         config: &TransformerConfig,
     ) -> std::result::Result<Self, Error> {

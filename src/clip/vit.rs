@@ -8,8 +8,8 @@ use candle_nn::{LayerNorm, Linear};
 
 use super::Error;
 use super::config::{Config, VitConfig};
+use super::reader::Reader;
 use super::transformer::Transformer;
-use super::weights::Weights;
 
 /// A vision transformer with its projection.
 #[derive(Debug)]
@@ -27,7 +27,11 @@ pub(super) struct Vit {
 }
 
 impl Vit {
-    pub(super) fn read(weights: &Weights, config: &Config, vit: &VitConfig) -> Result<Self, Error> {
+    pub(super) fn read(
+        weights: &Reader<'_>,
+        config: &Config,
+        vit: &VitConfig,
+    ) -> Result<Self, Error> {
         let (width, patch) = (vit.transformer.width, vit.patch_size);
         let eps = vit.transformer.layer_norm_eps;
         let patches = (vit.image_size / patch).pow(2);

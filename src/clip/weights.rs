@@ -9,7 +9,6 @@ use std::fs::File;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::{LayerNorm, Linear};
 use memmap2::Mmap;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Metadata, TensorInfo};
@@ -17,6 +16,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use super::Error;
 use super::config::malformed;
 use super::open_clip::{self, Stored};
+use super::reader::Tower;
 
 /// The bytes of a safetensors file, and where each tensor lies in them.
 pub(super) struct Weights {
@@ -91,8 +91,9 @@ impl Weights {
         self.start
     }
 
-    /// The tensor of this name, which must have this shape.
-    pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
+    /// The tensor of this name, which must have this shape, and how many bytes
+    /// of the file are in it.
+    pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<(Tensor, u64), Error> {
         let stored = self.locate(name);
         let info = self.info(&stored)?;
         let expected = stored.shape(shape);
@@ -106,12 +107,19 @@ impl Weights {
         if stored.transposed {
             tensor = tensor.t()?.contiguous()?;
         }
-        Ok(tensor)
+        Ok((tensor, length(info) / if stored.third.is_some() { 3 } else { 1 }))
     }
 
     /// The shape of a tensor whose size the configuration does not give.
     pub(super) fn shape_of(&self, name: &str) -> Result<&[usize], Error> {
         Ok(&self.info(&self.locate(name))?.shape)
+    }
+
+    /// How many bytes of the file [`Weights::tensor`] reads for a tower.
+    pub(super) fn tower_bytes(&self, tower: Tower) -> u64 {
+        let names = self.metadata.offset_keys();
+        let of_tower = names.iter().filter(|name| Tower::of(name) == Some(tower));
+        of_tower.filter_map(|name| self.metadata.info(name)).map(length).sum()
     }
 
     /// Some rows of a `[rows, width]` tensor, without reading the others: a
@@ -141,30 +149,6 @@ impl Weights {
         self.read(info, &picked, &[rows.len(), shape[1]])
     }
 
-    /// `name.weight` of shape `[out, input]` with `name.bias`.
-    pub(super) fn linear(&self, name: &str, input: usize, out: usize) -> Result<Linear, Error> {
-        let weight = self.tensor(&format!("{name}.weight"), &[out, input])?;
-        let bias = self.tensor(&format!("{name}.bias"), &[out])?;
-        Ok(Linear::new(weight, Some(bias)))
-    }
-
-    /// `name.weight` of shape `[out, input]`, no bias.
-    pub(super) fn projection(&self, name: &str, input: usize, out: usize) -> Result<Linear, Error> {
-        Ok(Linear::new(self.tensor(&format!("{name}.weight"), &[out, input])?, None))
-    }
-
-    /// `name.weight` and `name.bias` of one entry per component.
-    pub(super) fn layer_norm(
-        &self,
-        name: &str,
-        width: usize,
-        eps: f64,
-    ) -> Result<LayerNorm, Error> {
-        let weight = self.tensor(&format!("{name}.weight"), &[width])?;
-        let bias = self.tensor(&format!("{name}.bias"), &[width])?;
-        Ok(LayerNorm::new(weight, bias, eps))
-    }
-
     fn locate(&self, name: &str) -> Stored {
         match self.open_clip {
             Some(text_prefix) => open_clip::locate(name, text_prefix),
@@ -192,6 +176,23 @@ impl Weights {
         }
         let tensor = Tensor::from_raw_buffer(bytes, dtype, shape, &Device::Cpu)?;
         Ok(tensor.to_dtype(DType::F32)?)
+    }
+}
+
+fn length(info: &TensorInfo) -> u64 {
+    (info.data_offsets.1 - info.data_offsets.0) as u64
+}
+
+impl Tower {
+    /// Whose the tensor of this name is that is read as a whole, under the
+    /// names of transformers or `open_clip`.
+    fn of(stored: &str) -> Option<Self> {
+        let unread = ["logit_scale", "logit_bias"].contains(&stored)
+            || stored.ends_with("token_embedding.weight")
+            || stored.ends_with("position_ids")
+            || stored.ends_with("attn_mask");
+        let picture = stored.starts_with("visual") || stored.starts_with("vision_model.");
+        (!unread).then_some(if picture { Self::Picture } else { Self::Text })
     }
 }
 

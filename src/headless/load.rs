@@ -7,7 +7,7 @@ use super::progress_line::ProgressLine;
 use super::{Outcome, Output, follow, json, unanswered};
 use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Request, RequestId};
 use crate::domain::{FileProblem, Printable};
-use crate::progress::load_line;
+use crate::progress::{load_line, model_line};
 
 /// Loads `folder`; without one the folders the collection has, or else
 /// `fallback`. Prints a summary.
@@ -97,6 +97,10 @@ impl<'a, 'b> Load<'a, 'b> {
                 let reason = Printable::new(&problem.reason);
                 writeln!(self.output.err, "{} {reason}", Printable::new(&path))?;
                 self.failed.push(problem);
+            }
+            Event::ModelProgress(_, progress) => {
+                let line = format!("reading {}", model_line(&progress));
+                self.line.show(self.output.err, &line)?;
             }
             Event::LoadProgress(_, progress) => {
                 self.line.show(self.output.err, &load_line(&progress))?;

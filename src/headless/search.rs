@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
+use super::progress_line::ProgressLine;
 use super::{Outcome, Output, follow, json, unanswered};
 use crate::backend::{Answer, Backend, Event, Query, Request, RequestId};
 use crate::domain::{Hit, Printable};
+use crate::progress::model_line;
 
 /// How hits are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,16 @@ pub async fn search(
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
     let request = Request::Search { id: RequestId(1), query: query.clone(), limit };
-    match follow(backend, request, |_| Ok(())).await? {
+    let mut line = ProgressLine::new(output.live);
+    let answered = follow(backend, request, |event| match event {
+        Event::ModelProgress(_, progress) => {
+            line.show(output.err, &format!("reading {}", model_line(&progress)))
+        }
+        _ => Ok(()),
+    });
+    let answered = answered.await?;
+    line.clear(output.err)?;
+    match answered {
         Event::SearchFinished(_, answer) => print(&query, &answer, format, output),
         event => unanswered(event, output),
     }

@@ -11,7 +11,8 @@ use super::key::Key;
 use super::keymap::Keymap;
 use super::theme::Theme;
 use crate::backend::{
-    Answer, Failure, LoadElsewhere, LoadProgress, Offer, PullProgress, Query, RequestId, Status,
+    Answer, Failure, LoadElsewhere, LoadProgress, ModelProgress, Offer, PullProgress, Query,
+    RequestId, Status,
 };
 use crate::domain::{FileProblem, Hit, ImageId};
 
@@ -53,6 +54,8 @@ pub struct State {
     pub load: LoadState,
     /// Loads of other processes.
     pub elsewhere: Vec<LoadElsewhere>,
+    /// The tower that a load or a search waits for.
+    pub model: Option<(RequestId, ModelProgress)>,
     /// The download of a model.
     pub download: DownloadState,
     /// Which model and collection are in use.

@@ -4,9 +4,10 @@
 //! `CARLENS_REFERENCE=DIR cargo test full_size -- --ignored` does the same
 //! with the full-size checkpoints that `make_reference.py --full DIR` writes.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use carlens::clip::{Checkpoint, Error};
+use carlens::clip::{Checkpoint, Error, Tower};
 use carlens::domain::Embedding;
 use carlens::picture;
 use image::RgbImage;
@@ -95,7 +96,7 @@ fn difference(actual: &RgbImage, reference: &RgbImage) -> (f64, u8) {
 }
 
 fn check_text(reference: &Reference, numbers: &str, checkpoint: &Checkpoint) {
-    let encoder = checkpoint.text_encoder().unwrap();
+    let encoder = checkpoint.text_encoder(&|_| {}).unwrap();
     let expected = reference.embeddings(&format!("{numbers}.text"));
     let ids = reference.input_ids(numbers);
     for ((sentence, ids), expected) in reference.strings("sentences").iter().zip(ids).zip(expected)
@@ -108,7 +109,7 @@ fn check_text(reference: &Reference, numbers: &str, checkpoint: &Checkpoint) {
 
 /// The towers, from the very pixels the original was given.
 fn check_tower(reference: &Reference, numbers: &str, checkpoint: &Checkpoint) {
-    let encoder = checkpoint.picture_encoder().unwrap();
+    let encoder = checkpoint.picture_encoder(&|_| {}).unwrap();
     let pictures = reference.strings("pictures");
     let pixels: Vec<_> = pictures
         .iter()
@@ -140,10 +141,28 @@ fn check_preprocessor(reference: &Reference, numbers: &str, checkpoint: &Checkpo
     }
 }
 
+/// A bar that ends before or after its end is no bar.
+fn check_progress(checkpoint: &Checkpoint) {
+    for tower in [Tower::Text, Tower::Picture] {
+        let heard = RefCell::new(Vec::new());
+        let hear = |progress| heard.borrow_mut().push(progress);
+        match tower {
+            Tower::Text => drop(checkpoint.text_encoder(&hear).unwrap()),
+            Tower::Picture => drop(checkpoint.picture_encoder(&hear).unwrap()),
+        }
+        let heard = heard.into_inner();
+        assert!(heard.len() > 10 && heard.iter().all(|progress| progress.tower == tower));
+        assert!(heard.is_sorted_by_key(|progress| progress.read));
+        let last = heard.last().unwrap();
+        assert_eq!(last.read, last.total);
+    }
+}
+
 fn check(reference: &Reference, numbers: &str, checkpoint: &Checkpoint) {
     check_text(reference, numbers, checkpoint);
     check_tower(reference, numbers, checkpoint);
     check_preprocessor(reference, numbers, checkpoint);
+    check_progress(checkpoint);
 }
 
 #[test]
@@ -243,7 +262,7 @@ fn our_towers_equal_those_of_candle_transformers() {
         assert!(cosine >= SAME, "{cosine}");
     };
 
-    let encoder = checkpoint.text_encoder().unwrap();
+    let encoder = checkpoint.text_encoder(&|_| {}).unwrap();
     let ids = encoder.input_ids("a red convertible").unwrap();
     let input = Tensor::new(ids.as_slice(), &Device::Cpu).unwrap().unsqueeze(0).unwrap();
     same(&encoder.embed("a red convertible").unwrap(), theirs.get_text_features(&input).unwrap());
@@ -252,13 +271,13 @@ fn our_towers_equal_those_of_candle_transformers() {
         checkpoint.preprocessor().pixel_values(&open_picture(&fixture("pictures/photo.jpg")));
     let pixels = pixels.unwrap();
     let input = Tensor::from_slice(pixels.as_slice(), (1, 3, 224, 224), &Device::Cpu).unwrap();
-    let ours = checkpoint.picture_encoder().unwrap().embed(&[pixels]).unwrap();
+    let ours = checkpoint.picture_encoder(&|_| {}).unwrap().embed(&[pixels]).unwrap();
     same(&ours[0], theirs.get_image_features(&input).unwrap());
 }
 
 #[test]
 fn a_query_without_words_is_refused() {
-    let encoder = Checkpoint::bundled().unwrap().text_encoder().unwrap();
+    let encoder = Checkpoint::bundled().unwrap().text_encoder(&|_| {}).unwrap();
     for text in ["", " ", "\n\t "] {
         assert!(matches!(encoder.embed(text), Err(Error::EmptyText)), "{text:?}");
     }
@@ -266,7 +285,7 @@ fn a_query_without_words_is_refused() {
 
 #[test]
 fn a_very_long_query_keeps_its_beginning_and_the_end_token() {
-    let encoder = Checkpoint::bundled().unwrap().text_encoder().unwrap();
+    let encoder = Checkpoint::bundled().unwrap().text_encoder(&|_| {}).unwrap();
     let long = "red ".repeat(25_000);
     let ids = encoder.input_ids(&long).unwrap();
     assert_eq!(ids.len(), 32);
@@ -287,8 +306,8 @@ fn copy_of(name: &str) -> tempfile::TempDir {
 /// built.
 fn complaint(folder: &Path) -> String {
     let opened = Checkpoint::open("broken", folder).and_then(|checkpoint| {
-        checkpoint.text_encoder()?;
-        checkpoint.picture_encoder().map(|_| ())
+        checkpoint.text_encoder(&|_| {})?;
+        checkpoint.picture_encoder(&|_| {}).map(|_| ())
     });
     opened.unwrap_err().to_string()
 }

@@ -12,7 +12,7 @@ fn demo(checkpoint: &Checkpoint) -> Vec<(Value, Embedding)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("static");
     let labels = std::fs::read(folder.join("labels.json")).unwrap();
     let labels: serde_json::Map<String, Value> = serde_json::from_slice(&labels).unwrap();
-    let encoder = checkpoint.picture_encoder().unwrap();
+    let encoder = checkpoint.picture_encoder(&|_| {}).unwrap();
     let embed = |name: &str| {
         let bytes = picture::read(&folder.join("images").join(name)).unwrap();
         let flat = picture::flatten(picture::decode(&bytes).unwrap());
@@ -26,7 +26,7 @@ fn demo(checkpoint: &Checkpoint) -> Vec<(Value, Embedding)> {
 fn words_find_the_demo_car_they_describe() {
     let checkpoint = Checkpoint::bundled().unwrap();
     let demo = demo(&checkpoint);
-    let encoder = checkpoint.text_encoder().unwrap();
+    let encoder = checkpoint.text_encoder(&|_| {}).unwrap();
     for (query, colour, body) in [
         ("red convertible", "red", "convertible"),
         ("yellow taxi", "yellow", ""),

@@ -13,6 +13,23 @@ pub(super) fn ask_status(state: &mut State) -> Effect {
     Effect::Send(Request::Status { id })
 }
 
+/// How far the model is read, until whoever waits for it is told of more.
+pub(super) fn model_progress(state: &mut State, event: &Event) {
+    let id = event.request();
+    match event {
+        Event::ModelProgress(_, progress) => {
+            let wanted = waits_for_model(state, id) && progress.read < progress.total;
+            state.model = wanted.then(|| (id, progress.clone()));
+        }
+        _ => state.model.take_if(|(waiting, _)| *waiting == id).map_or((), drop),
+    }
+}
+
+fn waits_for_model(state: &State, id: RequestId) -> bool {
+    let searching = state.search.waiting.as_ref().is_some_and(|asked| asked.request == id);
+    searching || matches!(state.load, LoadState::Running { id: loading, .. } if loading == id)
+}
+
 /// An event that is none of the searches' or pictures'.
 pub(super) fn answered(state: &mut State, event: Event) -> Vec<Effect> {
     let id = event.request();

@@ -175,6 +175,7 @@ fn resized(state: &mut State, size: Size, cell: (u16, u16)) {
 /// An event that nothing is waiting for answers a superseded request.
 fn answered(state: &mut State, event: Event) -> Vec<Effect> {
     let id = event.request();
+    load::model_progress(state, &event);
     if state.gallery.awaits(id) {
         state.gallery.decoded(event);
         return Vec::new();

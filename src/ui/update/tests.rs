@@ -10,8 +10,8 @@ use ratatui::{Terminal, backend::TestBackend};
 
 use super::{start, update};
 use crate::backend::{
-    Answer, Event, Exported, Failure, LoadElsewhere, LoadProgress, Offer, PullProgress, Query,
-    Request, RequestId, Status, Thumbnail,
+    Answer, Event, Exported, Failure, LoadElsewhere, LoadProgress, ModelProgress, Offer,
+    PullProgress, Query, Request, RequestId, Status, Thumbnail, Tower,
 };
 use crate::domain::{
     FileProblem, FileStamp, Fingerprint, Hit, ImageId, ModelId, PixelSize, Similarity,
@@ -53,6 +53,16 @@ fn hit(name: &str, place: u8) -> Hit {
         standing: Some(2.5 - f32::from(place) / 4.0),
         pixels: Some(PixelSize { width: 480, height: 320 }),
         stamp: Some(stamp),
+    }
+}
+
+fn half_of_a_tower() -> ModelProgress {
+    ModelProgress {
+        model: "clip-vit-b-32-256".into(),
+        tower: Tower::Picture,
+        read: 175_000_000,
+        total: 350_000_000,
+        elapsed: Duration::from_secs(2),
     }
 }
 
@@ -535,6 +545,29 @@ mod loads {
     }
 
     #[test]
+    fn the_model_is_shown_while_it_is_read_for_what_is_under_way() {
+        let mut scene = Scene::on(80, 24);
+        let load = scene.open(ready_status(None)).load();
+        scene.hear(Event::ModelProgress(RequestId(999), half_of_a_tower()));
+        assert!(scene.state.model.is_none());
+        scene.hear(Event::ModelProgress(load, half_of_a_tower()));
+        assert!(scene.state.model.is_some());
+        scene.hear(Event::LoadProgress(load, progress(1, 60)));
+        assert!(scene.state.model.is_none());
+
+        let first = scene.ask("red");
+        scene.hear(Event::ModelProgress(first, half_of_a_tower()));
+        let second = scene.ask("red van");
+        scene.hear(Event::Cancelled(first));
+        assert!(scene.state.model.is_none());
+        scene.hear(Event::ModelProgress(second, half_of_a_tower()));
+        let ModelProgress { total, .. } = half_of_a_tower();
+        let whole = ModelProgress { read: total, ..half_of_a_tower() };
+        scene.hear(Event::ModelProgress(second, whole));
+        assert!(scene.state.model.is_none());
+    }
+
+    #[test]
     fn the_end_of_a_load_elsewhere_asks_the_last_query_again() {
         let mut scene = Scene::new();
         scene.open(ready_status(None)).find("red", &["a.jpg"]);
@@ -686,6 +719,15 @@ mod screens {
         scene.hear(Event::PullProgress(id, at));
         assert_snapshot!("load_line", scene.screen());
         assert_snapshot!("load_view", scene.press("f3").screen());
+    }
+
+    #[test]
+    fn while_the_model_is_read() {
+        let mut scene = Scene::on(80, 20);
+        let id = scene.open(ready_status(None)).load();
+        scene.hear(Event::ModelProgress(id, half_of_a_tower()));
+        assert_snapshot!("model_line", scene.screen());
+        assert_snapshot!("model_view", scene.press("f3").screen());
     }
 
     #[test]

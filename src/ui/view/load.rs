@@ -58,7 +58,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
 
 /// What is under way, else what was last, else what there is.
 fn summary(state: &State) -> Vec<Report> {
-    let running: Vec<Report> = [download(state), load(state)]
+    let running: Vec<Report> = [download(state), model(state), load(state)]
         .into_iter()
         .flatten()
         .chain(elsewhere(state))
@@ -89,6 +89,17 @@ pub(super) fn download(state: &State) -> Option<Report> {
             let room = state.screen.width.saturating_sub(text::width(&label("Download")));
             Report::said("Download", offered(state, offer, room))
         }
+    })
+}
+
+/// The model, while it is being read.
+pub(super) fn model(state: &State) -> Option<Report> {
+    let (_, progress) = state.model.as_ref()?;
+    Some(Report {
+        title: "Reading",
+        ratio: Some(ratio(progress.read, progress.total)),
+        text: progress::model_line(progress),
+        failed: false,
     })
 }
 

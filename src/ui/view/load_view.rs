@@ -48,7 +48,8 @@ pub(super) fn draw(state: &State, scroll: u16, frame: &mut Frame<'_>) {
 fn under_way(state: &State, width: u16) -> Vec<Line<'static>> {
     let theme = &state.preferences.theme;
     let bar = width / 3;
-    let reports = [load::download(state), load::load(state)].into_iter().flatten();
+    let reports =
+        [load::download(state), load::model(state), load::load(state)].into_iter().flatten();
     let mut lines = vec![model(state), Line::default()];
     for report in reports.chain(load::elsewhere(state)) {
         lines.extend(two_lines(report, state, bar));
