@@ -171,16 +171,24 @@ impl Load {
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let saving = |e| Failure::new("saving embeddings", &e);
-        let mut records = restamped(batch.touched, store).await.map_err(saving)?;
-        for record in &records {
-            tally.unchanged(&record.id);
+        let touched = restamped(batch.touched, store).await.map_err(saving)?;
+        let fresh = match batch.pictures {
+            pictures if pictures.is_empty() => Vec::new(),
+            pictures => self.embed(pictures).await?,
+        };
+        if touched.is_empty() && fresh.is_empty() {
+            return Ok(());
         }
-        if !batch.pictures.is_empty() {
-            let fresh = self.embed(batch.pictures).await?;
-            tally.embedded(&fresh);
-            records.extend(fresh);
+        let (unchanged, embedded) = (ids(&touched), ids(&fresh));
+        store.upsert([touched, fresh].concat()).await.map_err(saving)?;
+        // Counted only now, as a full disk may have kept them from being stored.
+        for id in &unchanged {
+            tally.unchanged(id);
         }
-        if records.is_empty() { Ok(()) } else { store.upsert(records).await.map_err(saving) }
+        for id in &embedded {
+            tally.embedded(id);
+        }
+        Ok(())
     }
 
     async fn embed(&self, pictures: Vec<Picture>) -> Result<Vec<Record>, Failure> {
@@ -218,6 +226,10 @@ impl Batch {
     fn len(&self) -> usize {
         self.touched.len() + self.pictures.len()
     }
+}
+
+fn ids(records: &[Record]) -> Vec<ImageId> {
+    records.iter().map(|record| record.id.clone()).collect()
 }
 
 /// The records of files that were written again with the same content.
@@ -266,9 +278,9 @@ impl Tally {
         self.progress.current = Some(id.path().to_owned());
     }
 
-    fn embedded(&mut self, records: &[Record]) {
-        self.progress.embedded += records.len();
-        self.progress.current = records.last().map(|record| record.id.path().to_owned());
+    fn embedded(&mut self, id: &ImageId) {
+        self.progress.embedded += 1;
+        self.progress.current = Some(id.path().to_owned());
     }
 
     fn is_due(&mut self) -> bool {

@@ -78,11 +78,11 @@ impl Session {
     }
 }
 
-/// What the collection at `path` holds, of every model; nothing if it is not
-/// there yet.
+/// What the collection at `path` holds, of every model that has embedded
+/// anything; nothing if it is not there yet.
 pub(super) async fn spaces(path: &Path) -> Result<Vec<SpaceSummary>, store::Error> {
     match embedded::spaces(path).await {
         Err(store::Error::NoCollection { .. }) => Ok(Vec::new()),
-        read => read,
+        read => Ok(read?.into_iter().filter(|space| space.pictures > 0).collect()),
     }
 }

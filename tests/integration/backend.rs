@@ -12,6 +12,9 @@ use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::small_disk::SmallDisk;
+use crate::web_stub::{Page, WebStub};
+
 /// Turns a hang into a failure; no test waits this long when all is well.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -40,11 +43,15 @@ impl Scene {
     }
 
     fn backend(&self, checkpoint: &str) -> Backend {
+        self.backend_with(checkpoint, self.folder.path().join("cars.db"))
+    }
+
+    fn backend_with(&self, checkpoint: &str, collection: PathBuf) -> Backend {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
         Backend::spawn(Settings {
             model: ModelChoice::Folder(fixtures.join(checkpoint)),
             hub: Hub::new("http://127.0.0.1:9", self.folder.path().join("hub")).unwrap(),
-            collection: self.folder.path().join("cars.db"),
+            collection,
         })
     }
 
@@ -203,7 +210,7 @@ async fn a_cancelled_load_keeps_whole_batches_and_the_next_one_does_the_rest() {
         }
     };
     assert!(matches!(event, Event::Cancelled(RequestId(1))), "{event:?}");
-    let kept = pictures(&mut backend, 2).await[0];
+    let kept: u64 = pictures(&mut backend, 2).await.iter().sum();
     assert!(kept < 200, "{kept}");
     let Event::LoadFinished(_, done) = last(&mut backend, scene.load(3)).await else { panic!() };
     assert_eq!((done.unchanged as u64, done.embedded as u64), (kept, 200 - kept));
@@ -277,4 +284,137 @@ async fn a_bad_file_is_an_entry_and_the_numbers_add_up() {
     let problems = events.iter().filter(|event| matches!(event, Event::PictureFailed(..))).count();
     let Some(Event::LoadFinished(_, done)) = events.last() else { panic!("{events:?}") };
     assert_eq!((problems, done.failed, done.embedded, done.found), (2, 2, 3, 5));
+}
+
+#[tokio::test]
+async fn a_load_rests_until_it_is_told_to_go_on() {
+    let scene = Scene::with(200);
+    let mut backend = scene.backend(TINY);
+    let pause = |paused| Request::Pause { load: RequestId(1), paused };
+    backend.send(scene.load(1)).await;
+    backend.send(pause(true)).await;
+    let resting = loop {
+        match next(&mut backend).await {
+            Event::LoadProgress(_, progress) if progress.paused => break progress,
+            event => assert!(!event.is_final(), "{event:?}"),
+        }
+    };
+    // Only what was stored before is there, and it can be searched.
+    let searched = last(&mut backend, search(2, "red")).await;
+    if resting.embedded > 0 {
+        let Event::SearchFinished(_, answer) = searched else { panic!("{searched:?}") };
+        assert_eq!(answer.searched, resting.embedded as u64);
+    }
+    backend.send(pause(false)).await;
+    let done = loop {
+        let event = next(&mut backend).await;
+        if event.is_final() {
+            break event;
+        }
+    };
+    let Event::LoadFinished(_, done) = done else { panic!("{done:?}") };
+    assert_eq!((done.embedded, done.paused), (200, false));
+}
+
+#[tokio::test]
+async fn a_resting_load_can_be_given_up() {
+    let scene = Scene::with(200);
+    let mut backend = scene.backend(TINY);
+    backend.send(scene.load(1)).await;
+    backend.send(Request::Pause { load: RequestId(1), paused: true }).await;
+    while !matches!(next(&mut backend).await, Event::LoadProgress(_, at) if at.paused) {}
+    backend.send(Request::Cancel(RequestId(1))).await;
+    let mut event = next(&mut backend).await;
+    while !event.is_final() {
+        event = next(&mut backend).await;
+    }
+    assert!(matches!(event, Event::Cancelled(RequestId(1))), "{event:?}");
+}
+
+#[tokio::test]
+async fn pictures_are_exported_and_a_missing_one_is_an_entry() {
+    let scene = Scene::with(3);
+    let mut backend = scene.backend(TINY);
+    let folder = scene.folder.path().join("best");
+    let pictures = ["000.png", "002.png", "gone.png"].map(|name| scene.cars().join(name));
+    let request =
+        Request::Export { id: RequestId(1), pictures: pictures.into(), folder: folder.clone() };
+    let event = last(&mut backend, request).await;
+    let Event::Exported(_, exported) = event else { panic!("{event:?}") };
+    assert_eq!((exported.copied, exported.failed.len()), (2, 1));
+    let copy = fs::read(folder.join("002.png")).unwrap();
+    assert_eq!(copy, fs::read(scene.cars().join("002.png")).unwrap());
+}
+
+#[tokio::test]
+async fn a_load_that_finds_nothing_leaves_no_space() {
+    let scene = Scene::with(0);
+    let mut backend = scene.backend(TINY);
+    answer(&mut backend, scene.load(1)).await;
+    assert!(pictures(&mut backend, 2).await.is_empty());
+}
+
+/// The answer to a search for pictures like the one at an address that is
+/// served like this.
+async fn search_for_address(scene: &Scene, page: Page) -> Vec<Event> {
+    let server = WebStub::serving(page).await;
+    let query = Query::of_picture(server.address("car.png?key=secret").into());
+    let request = Request::Search { id: RequestId(1), query, limit: 3 };
+    answer(&mut scene.backend(TINY), request).await
+}
+
+#[tokio::test]
+async fn a_picture_at_an_address_is_shown_and_searched_for() {
+    let scene = Scene::with(9);
+    answer(&mut scene.backend(TINY), scene.load(1)).await;
+    let body = fs::read(scene.cars().join("004.png")).unwrap();
+    // Some servers call everything by this kind; the content tells.
+    let kind = "application/octet-stream";
+    let events = search_for_address(&scene, Page { status: "200 OK", kind, body }).await;
+    let [Event::QueryPicture(_, shown), Event::SearchFinished(_, answer)] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(shown.pixels, PixelSize { width: 64, height: 48 });
+    assert_eq!(answer.hits[0].id.path(), Path::new("004.png"));
+}
+
+#[tokio::test]
+async fn an_address_without_a_picture_says_what_is_there() {
+    let scene = Scene::with(0);
+    let page = |status, kind, body: &[u8]| Page { status, kind, body: body.to_vec() };
+    let too_large = vec![0; (50 << 20) + 1];
+    for (page, reason) in [
+        (page("200 OK", "text/html; charset=utf-8", b"<html>"), "a web page"),
+        (page("404 Not Found", "text/html", b"<html>"), "404"),
+        (page("200 OK", "image/jpeg", b"no picture"), "not a picture"),
+        (page("200 OK", "image/jpeg", &too_large), "more than 50 MB"),
+    ] {
+        let events = search_for_address(&scene, page).await;
+        let failure = failed(events.last().unwrap());
+        assert!(failure.causes.join(" ").contains(reason), "{failure:?}");
+        assert!(!format!("{failure:?}").contains("secret"), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_load_counts_only_what_a_full_disk_has_taken() {
+    let scene = Scene::with(200);
+    let folder = scene.folder.path().join("disk");
+    let Some(disk) = SmallDisk::mount(&folder, "2m") else { return };
+    let collection = disk.path().join("cars.db");
+    let mut backend = scene.backend_with(TINY, collection);
+    let few = scene.folder.path().join("few");
+    fs::create_dir(&few).unwrap();
+    fs::copy(scene.cars().join("000.png"), few.join("000.png")).unwrap();
+    answer(&mut backend, Request::Load { id: RequestId(1), folder: few }).await;
+    disk.fill(96 << 10);
+    let events = answer(&mut backend, scene.load(2)).await;
+    let failure = failed(events.last().unwrap());
+    assert!(failure.causes.join(" ").contains("full"), "{failure:?}");
+    let counted = events.iter().filter_map(|event| match event {
+        Event::LoadProgress(_, progress) => Some(progress.embedded as u64),
+        _ => None,
+    });
+    let stored: u64 = pictures(&mut backend, 3).await.iter().sum();
+    assert_eq!(counted.max(), Some(stored - 1));
 }

@@ -11,7 +11,12 @@ mod hub;
 mod layers;
 #[cfg(unix)]
 mod pty;
+#[cfg(unix)]
+#[path = "support/small_disk.rs"]
+mod small_disk;
 mod store_contract;
 mod store_crash;
 mod store_files;
 mod store_samples;
+#[path = "support/web_stub.rs"]
+mod web_stub;

@@ -11,6 +11,7 @@ use carlens::store::{Embedded, Error, VectorStore, embedded};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::small_disk::SmallDisk;
 use crate::store_samples::{assert_exact, id, random_embedding, record, spec};
 
 const DIMENSION: usize = 32;
@@ -314,31 +315,11 @@ async fn a_log_left_on_a_read_only_disk_is_not_passed_over() {
     assert_eq!(open(&path).await.unwrap().count().await.unwrap(), 30);
 }
 
-/// A disk of a megabyte or two, gone when dropped.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    /// None, with a reason printed, where mounting is not allowed.
-    fn make() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        if !run("mount", &["-t", "tmpfs", "-o", "size=2m", "tmpfs"], &[folder.path()]) {
-            skipped("a small disk cannot be mounted here");
-            return None;
-        }
-        Some(Self(folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        run("umount", &["--lazy"], &[self.0.path()]);
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_loses_nothing_stored() {
-    let Some(disk) = SmallDisk::make() else { return };
-    let (path, filler) = (disk.0.path().join("cars.db"), disk.0.path().join("filler"));
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(folder.path(), "2m") else { return };
+    let (path, filler) = (disk.path().join("cars.db"), disk.path().join("filler"));
     fs::write(&filler, vec![1; 512 << 10]).unwrap();
     let all = records(20_000);
     let store = create(&path).await.unwrap();

@@ -1,42 +1,18 @@
 //! With a disk of a megabyte, which only root may mount.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use carlens::hub::{Error, PullProgress};
 use tokio_util::sync::CancellationToken;
 
 use super::hub_stub::Fault;
 use super::scene::Scene;
-
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(folder: &Path, size: &str) -> Option<Self> {
-        fs::create_dir_all(folder).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder);
-        let mounted = mount.output().is_ok_and(|output| output.status.success());
-        mounted.then(|| Self(folder.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
-fn skip() {
-    eprintln!("skipped: mounting a small disk takes root");
-}
+use crate::small_disk::SmallDisk;
 
 #[tokio::test]
 async fn a_disk_that_is_too_small_is_noticed_before_the_first_byte() {
     let scene = Scene::new().await;
-    let Some(disk) = SmallDisk::mount(&scene.folder(), "1m") else { return skip() };
+    let Some(disk) = SmallDisk::mount(&scene.folder(), "1m") else { return };
     let error = scene.pull().await.unwrap_err();
     assert!(matches!(error, Error::NoSpace { needed: Some(_), free: Some(_), .. }), "{error:?}");
     assert!(error.to_string().contains("4 MB are needed, 1 MB are free"), "{error}");
@@ -48,9 +24,9 @@ async fn a_disk_that_is_too_small_is_noticed_before_the_first_byte() {
 #[tokio::test]
 async fn a_disk_that_fills_up_meanwhile_keeps_what_can_be_continued() {
     let scene = Scene::new().await;
-    let Some(disk) = SmallDisk::mount(&scene.folder(), "5m") else { return skip() };
+    let Some(disk) = SmallDisk::mount(&scene.folder(), "5m") else { return };
     scene.stub.fault("GET model.safetensors", Fault::HoldAfter(1_000_000));
-    let ballast = disk.0.join("ballast");
+    let ballast = disk.path().join("ballast");
     let fill_at_hold = |report: PullProgress| {
         if report.done == 1_000_000 + 3 * 700 {
             // Fails for want of room, having taken what there was.
