@@ -39,6 +39,15 @@ struct State {
 /// A picture over the text, and the cells it covers.
 type Floating = (ImageNumber, Rect);
 
+/// What the terminal has to be told besides the cells of a frame.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// New pictures, which nothing shows yet: before the frame.
+    pub transmissions: String,
+    /// The end of old ones: after the frame.
+    pub removals: String,
+}
+
 /// What kitty shows in this frame, and where.
 type Shown = (Arc<KittyImage>, Rect);
 
@@ -100,23 +109,25 @@ impl Placements {
     }
 
     /// Ends the frame in `buffer`; returns what the terminal has to be told
-    /// before it is sent.
+    /// besides it.
     ///
     /// A floating picture that leaves the screen is deleted and sent again
     /// when it comes back, as kitty may drop pictures without a placement at
-    /// any deletion. For the same reason deletions come before all else: by
-    /// then every picture that stays still has its old placement.
-    pub fn settle(&self, buffer: &mut Buffer) -> String {
+    /// any deletion. For the same reason deletions come last: by then every
+    /// new picture has its placement, and covers the one it follows.
+    pub fn settle(&self, buffer: &mut Buffer) -> Settled {
         let mut state = self.lock();
         let shown: Vec<Shown> = mem::take(&mut state.rendered)
             .into_iter()
             .filter_map(|placement| placement.shown_in(buffer))
             .collect();
         let before = mem::replace(&mut state.floating, floating(&shown));
+        let transmissions = transmit(&mut state, &shown);
         let deletions = self.delete_what_left(&mut state, &before);
-        deletions
-            + &self.remove_what_moved(&before, &state.floating)
-            + &transmit(&mut state, &shown)
+        Settled {
+            transmissions,
+            removals: deletions + &self.remove_what_moved(&before, &state.floating),
+        }
     }
 
     /// Deletes what nobody has any more, and what no longer floats anywhere.
@@ -175,10 +186,16 @@ fn is_among(floating: &[Floating], id: ImageNumber) -> bool {
     floating.iter().any(|(floating, _)| *floating == id)
 }
 
-/// Hands over what the terminal does not hold yet.
+/// Hands over what the terminal does not hold yet, in place of what it may
+/// still hold under the same id.
 fn transmit(state: &mut State, shown: &[Shown]) -> String {
-    let new = shown.iter().filter(|(image, _)| state.transmitted.insert(image.id));
-    new.map(|(image, _)| image.transmission.as_str()).collect()
+    let State { transmitted, abandoned, .. } = state;
+    let new = shown.iter().filter(|(image, _)| transmitted.insert(image.id));
+    new.map(|(image, _)| {
+        abandoned.retain(|id| *id != image.id);
+        image.transmission.as_str()
+    })
+    .collect()
 }
 
 /// Whether something has been drawn over a picture: a cell of it is no longer
@@ -225,18 +242,26 @@ mod tests {
         (Picture::from_kitty(image, (4, 2).into(), Arc::clone(placements)), id)
     }
 
+    fn transmission() -> Settled {
+        Settled { transmissions: "<transmit>".to_owned(), removals: String::new() }
+    }
+
+    fn removal(removals: String) -> Settled {
+        Settled { transmissions: String::new(), removals }
+    }
+
     #[test]
     fn a_picture_is_transmitted_once_and_deleted_when_dropped() {
         for anchor in [Anchor::Cursor, Anchor::Placeholders] {
             let (placements, mut buffer) = screen();
             let (picture, id) = picture(&placements, 1, anchor);
             picture.render(AREA, &mut buffer);
-            assert_eq!(placements.settle(&mut buffer), "<transmit>");
+            assert_eq!(placements.settle(&mut buffer), transmission());
             picture.render(AREA, &mut buffer);
-            assert_eq!(placements.settle(&mut buffer), "");
+            assert_eq!(placements.settle(&mut buffer), Settled::default());
             drop(picture);
-            assert_eq!(placements.settle(&mut buffer), kitty::delete(id));
-            assert_eq!(placements.settle(&mut buffer), "");
+            assert_eq!(placements.settle(&mut buffer), removal(kitty::delete(id)));
+            assert_eq!(placements.settle(&mut buffer), Settled::default());
         }
     }
 
@@ -244,7 +269,7 @@ mod tests {
     fn a_picture_never_shown_costs_nothing() {
         let (placements, mut buffer) = screen();
         drop(picture(&placements, 1, Anchor::Placeholders));
-        assert_eq!(placements.settle(&mut buffer), "");
+        assert_eq!(placements.settle(&mut buffer), Settled::default());
     }
 
     #[test]
@@ -253,10 +278,10 @@ mod tests {
         let (picture, id) = picture(&placements, 1, Anchor::Cursor);
         picture.render(AREA, &mut buffer);
         placements.settle(&mut buffer);
-        assert_eq!(placements.settle(&mut buffer), kitty::delete(id));
-        assert_eq!(placements.settle(&mut buffer), "");
+        assert_eq!(placements.settle(&mut buffer), removal(kitty::delete(id)));
+        assert_eq!(placements.settle(&mut buffer), Settled::default());
         picture.render(AREA, &mut buffer);
-        assert_eq!(placements.settle(&mut buffer), "<transmit>");
+        assert_eq!(placements.settle(&mut buffer), transmission());
     }
 
     #[test]
@@ -265,9 +290,9 @@ mod tests {
         let (picture, _) = picture(&placements, 1, Anchor::Placeholders);
         picture.render(AREA, &mut buffer);
         placements.settle(&mut buffer);
-        assert_eq!(placements.settle(&mut buffer), "");
+        assert_eq!(placements.settle(&mut buffer), Settled::default());
         picture.render(AREA, &mut buffer);
-        assert_eq!(placements.settle(&mut buffer), "");
+        assert_eq!(placements.settle(&mut buffer), Settled::default());
     }
 
     #[test]
@@ -278,7 +303,7 @@ mod tests {
         placements.settle(&mut buffer);
         picture.render(Rect::new(4, 0, 4, 2), &mut buffer);
         let removed = kitty::remove(id, Rect::new(0, 0, 4, 2));
-        assert_eq!(placements.settle(&mut buffer), removed);
+        assert_eq!(placements.settle(&mut buffer), removal(removed));
     }
 
     #[test]
@@ -288,13 +313,13 @@ mod tests {
         let (left, right) = (Rect::new(0, 0, 4, 2), Rect::new(4, 0, 4, 2));
         picture.render(left, &mut buffer);
         picture.render(right, &mut buffer);
-        assert_eq!(placements.settle(&mut buffer), "<transmit>");
+        assert_eq!(placements.settle(&mut buffer), transmission());
         picture.render(right, &mut buffer);
-        assert_eq!(placements.settle(&mut buffer), kitty::remove(id, left));
+        assert_eq!(placements.settle(&mut buffer), removal(kitty::remove(id, left)));
     }
 
     #[test]
-    fn deletions_come_before_all_else() {
+    fn new_pictures_come_before_the_frame_and_the_end_of_old_ones_after_it() {
         let (placements, mut buffer) = screen();
         let (gone, old) = picture(&placements, 1, Anchor::Cursor);
         let (stays, moved) = picture(&placements, 2, Anchor::Cursor);
@@ -305,7 +330,8 @@ mod tests {
         let (new, _) = picture(&placements, 3, Anchor::Cursor);
         new.render(right, &mut buffer);
         stays.render(left, &mut buffer);
-        let expected = kitty::delete(old) + &kitty::remove(moved, right) + "<transmit>";
+        let removals = kitty::delete(old) + &kitty::remove(moved, right);
+        let expected = Settled { removals, ..transmission() };
         assert_eq!(placements.settle(&mut buffer), expected);
     }
 
@@ -315,7 +341,7 @@ mod tests {
         let (picture, _) = picture(&placements, 1, Anchor::Cursor);
         picture.render(AREA, &mut buffer);
         Clear.render(Rect::new(5, 2, 5, 3), &mut buffer);
-        assert_eq!(placements.settle(&mut buffer), "");
+        assert_eq!(placements.settle(&mut buffer), Settled::default());
         assert_eq!(buffer, Buffer::empty(AREA));
     }
 
@@ -325,19 +351,19 @@ mod tests {
         let (picture, _) = picture(&placements, 1, Anchor::Cursor);
         picture.render(AREA, &mut buffer);
         Clear.render(Rect::new(7, 0, 3, 5), &mut buffer);
-        assert_eq!(placements.settle(&mut buffer), "<transmit>");
+        assert_eq!(placements.settle(&mut buffer), transmission());
         assert!(is_payload(&buffer[(3, 1)]));
     }
 
     #[test]
     fn a_cleared_terminal_gets_the_picture_again() {
         let (placements, mut buffer) = screen();
-        let (picture, id) = picture(&placements, 1, Anchor::Placeholders);
+        let (picture, _) = picture(&placements, 1, Anchor::Placeholders);
         picture.render(AREA, &mut buffer);
         placements.settle(&mut buffer);
         placements.forget();
         picture.render(AREA, &mut buffer);
-        assert_eq!(placements.settle(&mut buffer), kitty::delete(id) + "<transmit>");
+        assert_eq!(placements.settle(&mut buffer), transmission());
     }
 
     #[test]

@@ -194,7 +194,9 @@ impl Screen {
     }
 
     /// Draws a frame, which reaches the terminal in one piece: cells that
-    /// changed, new pictures, and the end of those no longer rendered.
+    /// changed, and the end of pictures no longer rendered. New pictures go
+    /// ahead of it, as nothing shows them yet, and kitty 0.26 now and then
+    /// loses a command out of so large an update.
     ///
     /// # Errors
     ///
@@ -203,11 +205,21 @@ impl Screen {
         self.notice_resize()?;
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         let (session, mut tty) = (&self.session, self.session.tty.clone());
+        let mut removals = String::new();
         self.terminal.try_draw(|frame| {
             view(frame);
-            tty.write_all(session.placements.settle(frame.buffer_mut()).as_bytes())
+            let settled = session.placements.settle(frame.buffer_mut());
+            removals = settled.removals;
+            if settled.transmissions.is_empty() {
+                return Ok(());
+            }
+            queue!(tty, EndSynchronizedUpdate)?;
+            tty.write_all(settled.transmissions.as_bytes())?;
+            queue!(tty, BeginSynchronizedUpdate)
         })?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+        let backend = self.terminal.backend_mut();
+        backend.write_all(removals.as_bytes())?;
+        execute!(backend, EndSynchronizedUpdate)
     }
 
     /// ratatui's terminal. [`Terminal::draw`] knows nothing of pictures, and
