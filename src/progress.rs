@@ -20,7 +20,6 @@ pub(crate) fn load_line(progress: &LoadProgress) -> String {
 
 /// `120 of 605 MB, 9.8 MB/s, 49 s left: model.safetensors`
 pub(crate) fn pull_line(progress: &PullProgress) -> String {
-    let megabytes = |bytes: u64| bytes / 1_000_000;
     let here_before = progress.done - progress.received.min(progress.done);
     let rest = progress.total.saturating_sub(here_before);
     let pace = rate(progress.received, rest, progress.elapsed)
@@ -36,7 +35,6 @@ pub(crate) fn pull_line(progress: &PullProgress) -> String {
 
 /// `120 of 350 MB, 98.0 MB/s, 3 s left: clip-vit-b-32 for pictures`
 pub(crate) fn model_line(progress: &ModelProgress) -> String {
-    let megabytes = |bytes: u64| bytes / 1_000_000;
     let pace = rate(progress.read, progress.total, progress.elapsed)
         .map(|(rate, left)| format!(", {:.1} MB/s, {} left", rate / 1e6, seconds(left)));
     let tower = match progress.tower {
@@ -50,6 +48,10 @@ pub(crate) fn model_line(progress: &ModelProgress) -> String {
         pace.unwrap_or_default(),
         Printable::new(&progress.model)
     )
+}
+
+fn megabytes(bytes: u64) -> u64 {
+    bytes / 1_000_000
 }
 
 /// Per second, and the time left; nothing before there is something to go by.

@@ -21,7 +21,8 @@ pub(super) fn model_progress(state: &mut State, event: &Event) {
             let wanted = waits_for_model(state, id) && progress.read < progress.total;
             state.model = wanted.then(|| (id, progress.clone()));
         }
-        _ => state.model.take_if(|(waiting, _)| *waiting == id).map_or((), drop),
+        _ if state.model.as_ref().is_some_and(|(waiting, _)| *waiting == id) => state.model = None,
+        _ => {}
     }
 }
 
