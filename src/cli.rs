@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Settings;
+use crate::config::{Settings, StoreChoice};
 use crate::ui::graphics::GraphicsChoice;
 
 /// Find the car by words or by picture, in a terminal.
@@ -53,6 +53,10 @@ pub struct LoadArgs {
     /// The folder. Left out: the folders of the collection again, or else the
     /// `images` setting.
     pub folder: Option<PathBuf>,
+    /// Take pictures that another program stored in Astra DB, without saying
+    /// which model embedded them, for pictures of the model in use.
+    #[arg(long)]
+    pub adopt: bool,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -118,6 +122,9 @@ pub struct Flags {
     /// Where collections are kept.
     #[arg(long, global = true, value_name = "DIR")]
     pub data_folder: Option<PathBuf>,
+    /// Where the collection is: auto, embedded (this machine) or astra.
+    #[arg(long, global = true, value_enum)]
+    pub store: Option<StoreChoice>,
     /// How to draw pictures in the terminal application.
     #[arg(long, global = true, value_enum)]
     pub graphics: Option<GraphicsChoice>,
@@ -136,6 +143,8 @@ impl Cli {
             images: None,
             collection: self.settings.collection.clone(),
             data_folder: self.settings.data_folder.clone(),
+            store: self.settings.store,
+            adopt: matches!(&self.command, Some(Command::Load(load)) if load.adopt),
             limit,
             graphics: self.settings.graphics,
             ..Settings::default()

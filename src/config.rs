@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use etcetera::{AppStrategy, AppStrategyArgs, app_strategy::Xdg};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
-use crate::backend::ModelChoice;
-use crate::domain::Printable;
+use crate::backend::{Collection, ModelChoice};
+use crate::domain::{Printable, Service};
+use crate::dot_env::DotEnv;
+use crate::secret::Secret;
+use crate::store::astra::{self, Database};
 use crate::ui::graphics::GraphicsChoice;
 use crate::ui::{Keymap, Theme};
 
@@ -24,8 +28,8 @@ pub struct Config {
     pub model: ModelChoice,
     /// The folder to load when none is named.
     pub images: PathBuf,
-    /// The collection's file.
-    pub collection: PathBuf,
+    /// Which collection, of which store.
+    pub collection: Collection,
     /// Hits per search.
     pub limit: usize,
     /// How to draw pictures.
@@ -52,6 +56,14 @@ pub struct Settings {
     pub collection: Option<String>,
     /// Where collections are kept.
     pub data_folder: Option<PathBuf>,
+    /// In which store the collection is.
+    pub store: Option<StoreChoice>,
+    /// The database that it may be in.
+    #[serde(default)]
+    pub astra: AstraSettings,
+    /// Whether pictures of an unknown model are taken for those of this one.
+    #[serde(skip)]
+    pub adopt: bool,
     /// Hits per search.
     pub limit: Option<usize>,
     /// How to draw pictures.
@@ -67,6 +79,66 @@ pub struct Settings {
     /// No colours but those of pictures.
     #[serde(skip)]
     pub colourless: bool,
+}
+
+/// The `store` setting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreChoice {
+    /// Astra if its endpoint and token are set, else embedded.
+    #[default]
+    Auto,
+    /// A file of this machine.
+    Embedded,
+    /// Astra DB, or a Data API of one's own.
+    Astra,
+}
+
+/// The `[astra]` table. The token itself is never in it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AstraSettings {
+    /// The endpoint, instead of the variable.
+    pub endpoint: Option<String>,
+    /// The variable that holds the endpoint.
+    pub endpoint_variable: Option<String>,
+    /// The variable that holds the token.
+    pub token_variable: Option<String>,
+    /// The keyspace.
+    pub keyspace: Option<String>,
+    /// Who serves it.
+    pub service: Option<ServiceChoice>,
+    /// Whether the token may go to another machine in the clear.
+    pub plain_http: Option<bool>,
+    /// Only there to be refused.
+    token: Option<serde::de::IgnoredAny>,
+}
+
+/// Who serves a Data API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceChoice {
+    /// Told by the host's name.
+    #[default]
+    Auto,
+    /// Astra DB.
+    Astra,
+    /// HCD, DSE or Cassandra behind a Data API.
+    SelfHosted,
+}
+
+impl AstraSettings {
+    fn or(self, other: Self) -> Self {
+        Self {
+            endpoint: self.endpoint.or(other.endpoint),
+            endpoint_variable: self.endpoint_variable.or(other.endpoint_variable),
+            token_variable: self.token_variable.or(other.token_variable),
+            keyspace: self.keyspace.or(other.keyspace),
+            service: self.service.or(other.service),
+            plain_http: self.plain_http.or(other.plain_http),
+            token: self.token.or(other.token),
+        }
+    }
 }
 
 /// Why the settings make no sense.
@@ -96,9 +168,31 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// The database cannot be used as it is set.
+    #[error("the settings of Astra DB")]
+    Astra(#[from] astra::Error),
+    /// The token itself stands in a settings file.
+    #[error("the settings hold a token under [astra], where anybody may read it")]
+    TokenInFile,
     /// There is no home folder to keep anything in.
     #[error("cannot find your home folder: set HOME, or XDG_DATA_HOME and XDG_STATE_HOME")]
     NoHome,
+}
+
+impl Error {
+    /// What to try, where that is known.
+    #[must_use]
+    pub fn advice(&self) -> Option<String> {
+        match self {
+            Self::Astra(error) => error.advice(),
+            Self::TokenInFile => Some(
+                "put the token into the variable ASTRA_DB_APPLICATION_TOKEN, or into one that \
+                 `token_variable` names, and take it out of the file"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
 }
 
 impl Settings {
@@ -109,10 +203,14 @@ impl Settings {
     pub fn from_file(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
-        Self::from_toml(&text).map_err(|e| Error::Malformed {
+        let settings = Self::from_toml(&text).map_err(|e| Error::Malformed {
             path: path.to_owned(),
-            reason: e.to_string().trim_end().to_owned(),
-        })
+            reason: without_text(&e, &text),
+        })?;
+        match settings.astra.token {
+            Some(_) => Err(Error::TokenInFile),
+            None => Ok(settings),
+        }
     }
 
     /// A test parses them.
@@ -136,11 +234,16 @@ impl Settings {
         let graphics =
             text("CARLENS_GRAPHICS").map(|name| GraphicsChoice::from_str(&name, true)).transpose();
         let mouse = text("CARLENS_MOUSE").map(|mouse| mouse.parse()).transpose();
+        let store = text("CARLENS_STORE").map(|name| StoreChoice::from_str(&name, true));
+        let store = store.transpose().map_err(|reason| wrong("CARLENS_STORE", reason))?;
         Ok(Self {
             model: text("CARLENS_MODEL"),
             images: lookup("CARLENS_IMAGES").map(PathBuf::from),
             collection: text("CARLENS_COLLECTION"),
             data_folder: lookup("CARLENS_DATA_FOLDER").map(PathBuf::from),
+            store,
+            astra: AstraSettings::default(),
+            adopt: false,
             limit: limit.map_err(|_| wrong("CARLENS_LIMIT", "it is not a number".into()))?,
             graphics: graphics.map_err(|reason| wrong("CARLENS_GRAPHICS", reason))?,
             mouse: mouse
@@ -160,6 +263,9 @@ impl Settings {
             images: self.images.or(other.images),
             collection: self.collection.or(other.collection),
             data_folder: self.data_folder.or(other.data_folder),
+            store: self.store.or(other.store),
+            astra: self.astra.or(other.astra),
+            adopt: self.adopt || other.adopt,
             limit: self.limit.or(other.limit),
             graphics: self.graphics.or(other.graphics),
             mouse: self.mouse.or(other.mouse),
@@ -172,7 +278,8 @@ impl Settings {
 
 impl Config {
     /// Resolves flags over environment over file over defaults. `file` is the
-    /// one that was asked for, if any.
+    /// one that was asked for, if any. What `dot_env` has of the database comes
+    /// after the environment.
     ///
     /// # Errors
     /// If a source cannot be read or a value makes no sense.
@@ -180,6 +287,7 @@ impl Config {
         flags: Settings,
         file: Option<&Path>,
         lookup: impl Fn(&str) -> Option<OsString>,
+        dot_env: &DotEnv,
     ) -> Result<Self, Error> {
         let folders = Folders::of_this_user()?;
         let from_file = match file {
@@ -187,15 +295,34 @@ impl Config {
             None => optional(Settings::from_file(&folders.config.join("config.toml")))?,
         };
         let defaults = Settings::defaults();
-        let settings = flags.or(Settings::from_environment(lookup)?).or(from_file).or(defaults);
-        Self::from_settings(settings, folders)
+        let environment = Settings::from_environment(&lookup)?;
+        let settings = flags.or(environment).or(from_file).or(defaults);
+        let variable = |name: &str| {
+            let value = lookup(name).map(|value| value.to_string_lossy().into_owned());
+            Ok(value.filter(|value| !value.trim().is_empty()).or(dot_env.get(name)?))
+        };
+        Self::from_settings(settings, folders, variable)
     }
 
-    fn from_settings(settings: Settings, folders: Folders) -> Result<Self, Error> {
+    fn from_settings(
+        settings: Settings,
+        folders: Folders,
+        variable: impl Fn(&str) -> Result<Option<String>, Error>,
+    ) -> Result<Self, Error> {
         let wrong = |setting, reason: String| Error::Value { setting, reason };
-        let model = settings.model.unwrap_or_default();
-        let name = settings.collection.unwrap_or_default();
-        let given = settings.data_folder.filter(|folder| !folder.as_os_str().is_empty());
+        let model = settings.model.clone().unwrap_or_default();
+        let name = settings.collection.clone().unwrap_or_default();
+        let given = settings.data_folder.clone().filter(|folder| !folder.as_os_str().is_empty());
+        let data = given.unwrap_or(folders.data);
+        let collection = match astra_settings(&settings, &name, variable)? {
+            Some(settings) => {
+                let local = data.join(local_name(&settings.address));
+                Collection::Astra(Database::new(settings), local)
+            }
+            None => Collection::Embedded(
+                data.join(collection_file(&name).map_err(|reason| wrong("collection", reason))?),
+            ),
+        };
         let theme = if settings.colourless {
             Theme::colourless()
         } else {
@@ -207,9 +334,7 @@ impl Config {
             mouse: settings.mouse.unwrap_or(true),
             model: ModelChoice::parse(&model).map_err(|reason| wrong("model", reason))?,
             images: settings.images.unwrap_or_default(),
-            collection: given
-                .unwrap_or(folders.data)
-                .join(collection_file(&name).map_err(|reason| wrong("collection", reason))?),
+            collection,
             limit: match settings.limit {
                 Some(0) | None => return Err(wrong("limit", "it must be at least 1".into())),
                 Some(limit) => limit,
@@ -217,6 +342,67 @@ impl Config {
             graphics: settings.graphics.unwrap_or(GraphicsChoice::Auto),
             state_folder: folders.state,
         })
+    }
+}
+
+/// What it takes to use the database, if that is where the collection is.
+fn astra_settings(
+    settings: &Settings,
+    collection: &str,
+    variable: impl Fn(&str) -> Result<Option<String>, Error>,
+) -> Result<Option<astra::Settings>, Error> {
+    let choice = settings.store.unwrap_or_default();
+    if choice == StoreChoice::Embedded {
+        return Ok(None);
+    }
+    let set = &settings.astra;
+    let name = |set: &Option<String>, usual: &str| set.clone().unwrap_or_else(|| usual.to_owned());
+    let endpoint_name = name(&set.endpoint_variable, "ASTRA_DB_API_ENDPOINT");
+    let token_name = name(&set.token_variable, "ASTRA_DB_APPLICATION_TOKEN");
+    let endpoint = match set.endpoint.clone().filter(|endpoint| !endpoint.is_empty()) {
+        Some(endpoint) => Some(endpoint),
+        None => variable(&endpoint_name)?,
+    };
+    let token = variable(&token_name)?.and_then(|token| Secret::new(&token));
+    if choice == StoreChoice::Auto && (endpoint.is_none() || token.is_none()) {
+        return Ok(None);
+    }
+    let endpoint = endpoint.ok_or(astra::Error::NoEndpoint { variable: endpoint_name })?;
+    let token = token.ok_or(astra::Error::NoToken { variable: token_name })?;
+    let keyspace = match variable("ASTRA_DB_KEYSPACE")? {
+        Some(keyspace) => keyspace.trim().to_owned(),
+        None => name(&set.keyspace, astra::DEFAULT_KEYSPACE),
+    };
+    let reading = astra::Reading {
+        service: match set.service.unwrap_or_default() {
+            ServiceChoice::Auto => None,
+            ServiceChoice::Astra => Some(Service::Astra),
+            ServiceChoice::SelfHosted => Some(Service::SelfHosted),
+        },
+        plain_http: set.plain_http.unwrap_or(false),
+    };
+    Ok(Some(astra::Settings {
+        address: astra::Address::new(&endpoint, &keyspace, collection, reading)?,
+        token,
+        images: settings.images.clone().unwrap_or_default(),
+        adopt: settings.adopt,
+        patience: astra::Patience::default(),
+    }))
+}
+
+/// A name on this machine for a collection elsewhere: one for each.
+fn local_name(address: &astra::Address) -> String {
+    let hash = Sha256::digest(address.to_string());
+    let hash: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("astra-{hash}")
+}
+
+/// What is wrong and where, without the line itself: it may hold a secret.
+fn without_text(error: &toml::de::Error, text: &str) -> String {
+    let message = Secret::hide_tokens(error.message());
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
+        None => message,
     }
 }
 
@@ -281,6 +467,8 @@ mod tests {
             images,
             collection,
             data_folder,
+            store,
+            astra,
             limit,
             graphics,
             mouse,
@@ -289,6 +477,12 @@ mod tests {
             ..
         } = Settings::from_toml(DEFAULTS).unwrap();
         assert_eq!(mouse, Some(true));
+        assert_eq!(store, Some(StoreChoice::Auto));
+        let AstraSettings { endpoint_variable, token_variable, keyspace, service, .. } = astra;
+        assert_eq!(endpoint_variable.as_deref(), Some("ASTRA_DB_API_ENDPOINT"));
+        assert_eq!(token_variable.as_deref(), Some("ASTRA_DB_APPLICATION_TOKEN"));
+        assert_eq!(keyspace.as_deref(), Some(astra::DEFAULT_KEYSPACE));
+        assert_eq!((service, astra.plain_http), (Some(ServiceChoice::Auto), Some(false)));
         assert!(keys.is_empty() && colors.is_empty());
         assert_eq!(model.as_deref(), Some("auto"));
         assert_eq!(images, Some("static/images".into()));
@@ -309,9 +503,10 @@ mod tests {
             _ => None,
         };
         let flags = Settings { limit: Some(5), ..Settings::default() };
-        let config = Config::resolve(flags, Some(&file), environment).unwrap();
+        let config = Config::resolve(flags, Some(&file), environment, &DotEnv::default()).unwrap();
         assert_eq!(config.limit, 5);
-        assert!(config.collection.ends_with("environment.db"), "{:?}", config.collection);
+        let Collection::Embedded(path) = &config.collection else { panic!("{config:?}") };
+        assert!(path.ends_with("environment.db"), "{path:?}");
         assert_eq!(config.images, PathBuf::from("from-file"));
     }
 
@@ -320,7 +515,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         std::fs::write(&file, "modle = \"compact\"").unwrap();
-        let error = Config::resolve(Settings::default(), Some(&file), nothing).unwrap_err();
+        let error = Config::resolve(Settings::default(), Some(&file), nothing, &DotEnv::default());
+        let error = error.unwrap_err();
         assert!(error.to_string().contains("modle"), "{error}");
     }
 
@@ -330,5 +526,77 @@ mod tests {
             assert!(collection_file(name).is_err(), "{name}");
         }
         assert_eq!(collection_file("car_images").unwrap(), "car_images.db");
+    }
+
+    const ENDPOINT: &str = "https://0-us-east-2.apps.astra.datastax.com";
+    const TOKEN: &str = "AstraCS:abc:0f1e2d";
+
+    /// The store that is in use with these variables set, the rest as `flags`.
+    fn store(variables: &[(&str, &str)], dot_env: &DotEnv, flags: Settings) -> String {
+        let lookup = |wanted: &str| {
+            let set = variables.iter().find(|(name, _)| *name == wanted);
+            set.map(|(_, value)| OsString::from(value))
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, "").unwrap();
+        match Config::resolve(flags, Some(&file), lookup, dot_env) {
+            Ok(config) => {
+                let shown = format!("{config:?}");
+                assert!(!shown.contains(TOKEN), "{shown}");
+                config.collection.place().to_string()
+            }
+            Err(error) => format!("{error}: {:?}", std::error::Error::source(&error)),
+        }
+    }
+
+    #[test]
+    fn astra_is_in_use_when_both_variables_are_set_and_nothing_else_is_said() {
+        let both = [("ASTRA_DB_API_ENDPOINT", ENDPOINT), ("ASTRA_DB_APPLICATION_TOKEN", TOKEN)];
+        let none = DotEnv::default();
+        let astra = format!("car_images in default_keyspace of Astra DB at {ENDPOINT}");
+        assert_eq!(store(&both, &none, Settings::default()), astra);
+        for one in both {
+            let place = store(&[one], &none, Settings::default());
+            assert!(place.ends_with("car_images.db"), "{place}");
+        }
+        let embedded = Settings { store: Some(StoreChoice::Embedded), ..Settings::default() };
+        assert!(store(&both, &none, embedded).ends_with("car_images.db"));
+        let forced = || Settings { store: Some(StoreChoice::Astra), ..Settings::default() };
+        let lacking = store(&both[..1], &none, forced());
+        assert!(lacking.contains("NoToken"), "{lacking}");
+        let keyspace = [both[0], both[1], ("ASTRA_DB_KEYSPACE", "cars")];
+        assert!(store(&keyspace, &none, forced()).starts_with("car_images in cars of"));
+    }
+
+    #[test]
+    fn a_dot_env_file_comes_after_the_environment() {
+        let text =
+            format!("ASTRA_DB_API_ENDPOINT={ENDPOINT}\nASTRA_DB_APPLICATION_TOKEN='{TOKEN}'");
+        let dot_env = DotEnv::of(&text);
+        assert!(store(&[], &dot_env, Settings::default()).ends_with(ENDPOINT));
+        let other = [("ASTRA_DB_API_ENDPOINT", "https://db.example")];
+        assert!(store(&other, &dot_env, Settings::default()).ends_with("https://db.example"));
+        let broken = format!("ASTRA_DB_APPLICATION_TOKEN = {TOKEN} {TOKEN}\n=");
+        let said = store(&[], &DotEnv::of(&broken), Settings::default());
+        assert!(said.contains(".env") && !said.contains(TOKEN), "{said}");
+    }
+
+    #[test]
+    fn a_token_in_a_settings_file_is_refused_and_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        for text in [
+            format!("[astra]\ntoken = \"{TOKEN}\""),
+            format!("[astra]\ntokens = \"{TOKEN}\""),
+            format!("[astra]\ntoken = \"{TOKEN}"),
+            format!("astra = \"{TOKEN}\""),
+            format!("limit = \"{TOKEN}\""),
+        ] {
+            std::fs::write(&file, &text).unwrap();
+            let error = Settings::from_file(&file).unwrap_err();
+            let said = format!("{error} {error:?} {:?}", error.advice());
+            assert!(!said.contains("0f1e2d"), "{said}");
+        }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use carlens::backend::{self, Backend, Query};
 use carlens::cli::{Cli, Command};
-use carlens::config::Config;
+use carlens::config::{self, Config};
+use carlens::dot_env::DotEnv;
 use carlens::headless::{self, Format, Outcome, Output};
 use carlens::hub::Hub;
 use carlens::ui::terminal::{EndRequest, Screen};
@@ -20,6 +22,10 @@ fn main() -> ExitCode {
         Err(error) => {
             // If even this cannot be printed, the exit code has to do.
             let _ = writeln!(io::stderr(), "error: {}", chain(error.as_ref()));
+            let advice = error.downcast_ref::<config::Error>().and_then(config::Error::advice);
+            if let Some(advice) = advice {
+                let _ = writeln!(io::stderr(), "hint: {advice}");
+            }
             Outcome::Failed.into()
         }
     }
@@ -29,7 +35,9 @@ type Error = Box<dyn std::error::Error>;
 
 fn run(cli: Cli) -> Result<Outcome, Error> {
     let file = cli.settings.config.clone();
-    let config = Config::resolve(cli.settings(), file.as_deref(), |name| std::env::var_os(name))?;
+    let dot_env = DotEnv::read(Path::new(".env"));
+    let lookup = |name: &str| std::env::var_os(name);
+    let config = Config::resolve(cli.settings(), file.as_deref(), lookup, &dot_env)?;
     let hub = Hub::from_environment(|name| std::env::var_os(name))?;
     log_to_file(&config);
     match cli.command {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::backend::{LoadProgress, ModelProgress, PullProgress, Tower};
+use crate::backend::{LoadProgress, ModelProgress, PullProgress, Tower, Wait, WaitReason};
 use crate::domain::Printable;
 
 /// `12 of 60 pictures, 8.1/s, 6 s left: car-012.jpg`
@@ -48,6 +48,20 @@ pub(crate) fn model_line(progress: &ModelProgress) -> String {
         pace.unwrap_or_default(),
         Printable::new(&progress.model)
     )
+}
+
+/// `the database was asleep and is being resumed, 4 min 32 s left`
+pub(crate) fn wait_line(wait: &Wait) -> String {
+    let left = seconds(wait.left);
+    match &wait.reason {
+        WaitReason::Resuming => {
+            format!("the database was asleep and is being resumed, giving up in {left}")
+        }
+        WaitReason::RateLimited => {
+            format!("the database takes no more requests for now, asking again in {left}")
+        }
+        WaitReason::Failed(reason) => format!("{reason}; asking again in {left}"),
+    }
 }
 
 fn megabytes(bytes: u64) -> u64 {

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::load::{Control, Ending, Load};
 use super::message::{Event, Failure, PullProgress, Request, RequestId, Status};
 use super::reporter::Reporter;
-use super::session::{self, Session};
+use super::session::Session;
 use super::{ModelChoice, Settings, choice, elsewhere, export, search, thumbnail};
 use crate::domain::Printable;
 use crate::hub::{self, Hub, Preset};
+use crate::store::Collection;
 
 /// Owns the tasks; the work is theirs.
 pub(super) struct Actor {
@@ -36,7 +37,7 @@ struct Running {
 struct Work {
     choice: ModelChoice,
     hub: Arc<Hub>,
-    collection: PathBuf,
+    collection: Collection,
     session: Arc<Mutex<Option<Arc<Session>>>>,
     /// Held by the load under way: a second one waits for its end.
     loading: Arc<Mutex<()>>,
@@ -82,7 +83,9 @@ impl Actor {
         match request {
             Request::Cancel(id) => self.cancel(id),
             Request::Status { id } => {
-                self.spawn(id, |token| work.answer(id, token, move |work| work.status(id)));
+                self.spawn(id, |token| {
+                    work.answer_from_store(id, token, move |work| work.status(id))
+                });
             }
             Request::Load { id, folder } => {
                 let (pause, paused) = watch::channel(false);
@@ -111,7 +114,7 @@ impl Actor {
                     self.cancel(superseded);
                 }
                 self.spawn(id, |token| {
-                    work.answer(id, token, async move |work: Work| {
+                    work.answer_from_store(id, token, async move |work: Work| {
                         let session = work.session().await?;
                         let reporter = Reporter::new(id, work.events.clone());
                         let answer = search::search(session, query, limit, &reporter).await?;
@@ -175,10 +178,27 @@ impl Work {
         self.finish(id, answer.unwrap_or(Ok(Event::Cancelled(id)))).await;
     }
 
+    /// The same for one that needs the store, which may have to wait.
+    async fn answer_from_store<F>(
+        self,
+        id: RequestId,
+        token: CancellationToken,
+        job: impl FnOnce(Self) -> F,
+    ) where
+        F: Future<Output = Result<Event, Failure>>,
+    {
+        let (reporter, waits) = (self.reporter(id), self.collection.waits());
+        self.answer(id, token, |work| reporter.while_waiting(waits, job(work))).await;
+    }
+
+    fn reporter(&self, id: RequestId) -> Reporter {
+        Reporter::new(id, self.events.clone())
+    }
+
     async fn status(self, id: RequestId) -> Result<Event, Failure> {
         let session = self.session().await?;
-        let doing = || format!("opening the collection {}", Printable::new(&self.collection));
-        let spaces = session::spaces(&self.collection).await;
+        let doing = || format!("opening the collection {}", self.collection.place());
+        let spaces = self.collection.spaces().await;
         Ok(Event::StatusReported(
             id,
             Status {
@@ -187,7 +207,7 @@ impl Work {
                 compact: session.spec.model.name == "compact",
                 offer: self.choice.offer(&self.hub),
                 spaces: spaces.map_err(|e| Failure::new(doing(), &e))?,
-                collection: self.collection,
+                collection: self.collection.place(),
             },
         ))
     }
@@ -195,7 +215,9 @@ impl Work {
     /// Watches until cancelled; where that is not possible, there is nothing
     /// to see.
     async fn watch(&self, id: RequestId) -> Event {
-        if let Err(error) = elsewhere::watch(&self.collection, id, &self.events).await {
+        if let Err(error) =
+            elsewhere::watch(self.collection.on_this_machine(), id, &self.events).await
+        {
             tracing::warn!(%error, "loads of other processes are not seen");
         }
         std::future::pending().await
@@ -206,7 +228,10 @@ impl Work {
         let turn = token.run_until_cancelled(self.loading.lock()).await;
         let ending = match turn {
             None => Ok(Ending::Cancelled),
-            Some(_turn) => self.load_now(id, folder, control).await,
+            Some(_turn) => {
+                let load = self.load_now(id, folder, control);
+                self.reporter(id).while_waiting(self.collection.waits(), load).await
+            }
         };
         let event = ending.map(|ending| match ending {
             Ending::Finished(progress) => Event::LoadFinished(id, progress),
@@ -222,7 +247,7 @@ impl Work {
         control: Control,
     ) -> Result<Ending, Failure> {
         let session = self.session().await?;
-        let reporter = Reporter::new(id, self.events.clone());
+        let reporter = self.reporter(id);
         Load { session, collection: self.collection.clone(), reporter, control }.run(folder).await
     }
 

@@ -32,6 +32,7 @@ impl Journal {
         let mut name = prefix(collection);
         name.push(process::id().to_string());
         let path = collection.with_file_name(name);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
         let file = OpenOptions::new().create(true).write(true).truncate(true).open(&path)?;
         file.try_lock()?;
         Ok(Self { path, file, folder: Printable::new(folder).to_string() })

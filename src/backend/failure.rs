@@ -66,7 +66,14 @@ impl Advice for model::Error {
     }
 }
 
-impl Advice for store::Error {}
+impl Advice for store::Error {
+    fn advice(&self) -> Option<String> {
+        match self {
+            Self::Database(error) => error.advice(),
+            _ => None,
+        }
+    }
+}
 
 impl Advice for hub::Error {
     fn advice(&self) -> Option<String> {

@@ -3,6 +3,7 @@
 //! Nothing ends a load but a full disk, a broken collection or a cancel; a
 //! picture that cannot be embedded is an entry in a list.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,10 +16,11 @@ use super::elsewhere::Journal;
 use super::message::{Event, Failure, LoadPlan, LoadProgress};
 use super::reading::{Picture, Read, Reader};
 use super::reporter::Reporter;
-use super::session::{self, Session};
+use super::session::Session;
+use super::storing::{Stored, Storing};
 use super::walk::{self, Found};
-use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record};
-use crate::store::VectorStore;
+use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record, SpaceSummary};
+use crate::store::{self, Collection, Refused, VectorStore};
 
 /// Pictures embedded and stored together: the longest a search waits behind a
 /// load, and the most a cancel or a power cut throws away.
@@ -31,7 +33,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// One load under way.
 pub(super) struct Load {
     pub(super) session: Arc<Session>,
-    pub(super) collection: PathBuf,
+    pub(super) collection: Collection,
     pub(super) reporter: Reporter,
     pub(super) control: Control,
 }
@@ -53,7 +55,12 @@ pub(super) enum Ending {
 impl Load {
     pub(super) async fn run(mut self, folder: PathBuf) -> Result<Ending, Failure> {
         let folder = canonical(&folder)?;
-        let store = self.plan(&folder).await?;
+        let token = self.control.token.clone();
+        // A database that sleeps may keep us waiting here.
+        let Some(store) = token.run_until_cancelled(self.plan(&folder)).await else {
+            return Ok(Ending::Cancelled);
+        };
+        let store = store?;
         let mut tally = Tally::new(self.journal(&folder));
         let paths = self.list(&folder, &mut tally).await?;
         let (reader, read) = mpsc::channel(BATCH);
@@ -62,28 +69,29 @@ impl Load {
             paths,
             store: Arc::clone(&store),
             preprocessor: self.session.preprocessor.clone(),
+            token: token.clone(),
         };
         let reading = reading.start(reader).map_err(|e| Failure::new("starting a thread", &e))?;
-        let ended = self.store_batches(read, store.as_ref(), &mut tally).await;
+        let ended = self.store_batches(read, &store, &mut tally).await;
         let stopped = || Failure::because("reading the pictures", "its thread has stopped");
         reading.await.map_err(|_| stopped())?;
         // The last word on numbers, however it ended.
         self.report_progress(&mut tally).await;
         ended?;
         store.optimize().await;
-        let cancelled = self.control.token.is_cancelled();
+        let cancelled = token.is_cancelled();
         Ok(if cancelled { Ending::Cancelled } else { Ending::Finished(tally.progress()) })
     }
 
     /// Opens the store and says what is going to happen.
     async fn plan(&self, folder: &Path) -> Result<Arc<dyn VectorStore>, Failure> {
-        let opening = || format!("opening the collection {}", Printable::new(&self.collection));
-        let spaces =
-            session::spaces(&self.collection).await.map_err(|e| Failure::new(opening(), &e))?;
+        let opening = || format!("opening the collection {}", self.collection.place());
+        let spaces = self.collection.spaces().await.map_err(|e| Failure::new(opening(), &e))?;
         let store = self.session.for_load().await.map_err(|e| Failure::new(opening(), &e))?;
         let model = self.session.spec.model.clone();
-        let (own, other_models): (Vec<_>, Vec<_>) =
-            spaces.into_iter().partition(|space| space.model == model);
+        // Where the model is not recorded, the store has just taken it for ours.
+        let is_ours = |space: &SpaceSummary| space.model.as_ref().is_none_or(|m| *m == model);
+        let (own, other_models): (Vec<_>, Vec<_>) = spaces.into_iter().partition(is_ours);
         let plan =
             LoadPlan { folder: folder.to_owned(), model, other_models, new_space: own.is_empty() };
         self.reporter.report(Event::LoadPlanned, plan).await;
@@ -114,30 +122,62 @@ impl Load {
     async fn store_batches(
         &mut self,
         mut read: mpsc::Receiver<Read>,
-        store: &dyn VectorStore,
+        store: &Arc<dyn VectorStore>,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
-        let mut batch = Batch::default();
+        let (mut batch, mut storing) = (Batch::default(), Storing::new(Arc::clone(store)));
+        let ended = self.fill_batches(&mut read, &mut batch, &mut storing, tally).await;
+        // Whatever came in between, what is on its way to the store counts.
+        let last = match ended {
+            Ok(()) => self.hand_over(batch, &mut storing, tally).await,
+            Err(failure) => Err(failure),
+        };
+        let waits = self.collection.waits();
+        while let Some(stored) = storing.next_unless_waiting(&self.control.token, &waits).await {
+            let stored = self.count(stored, tally).await;
+            if last.is_ok() {
+                stored?;
+            }
+        }
+        last
+    }
+
+    async fn fill_batches(
+        &mut self,
+        read: &mut mpsc::Receiver<Read>,
+        batch: &mut Batch,
+        storing: &mut Storing,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
         loop {
             self.rest_while_paused(tally).await;
-            let Some(Some(read)) = self.control.token.run_until_cancelled(read.recv()).await else {
-                break;
+            let read = tokio::select! {
+                biased;
+                () = self.control.token.cancelled() => return Ok(()),
+                Some(stored) = storing.next() => {
+                    self.count(stored, tally).await?;
+                    None
+                }
+                read = read.recv() => match read {
+                    Some(read) => Some(read),
+                    None => return Ok(()),
+                },
             };
             match read {
-                Read::Unchanged(id) => tally.unchanged(&id),
-                Read::Touched(id, stamp) => batch.touched.push((id, stamp)),
-                Read::Picture(picture) => batch.pictures.push(picture),
-                Read::Problem(problem) => self.fail(problem, tally).await,
-                Read::Stopped(error) => return Err(Failure::new("asking the collection", &error)),
+                None => {}
+                Some(Read::Unchanged(id)) => tally.unchanged(&id),
+                Some(Read::Touched(id, stamp)) => batch.touched.push((id, stamp)),
+                Some(Read::Picture(picture)) => batch.pictures.push(picture),
+                Some(Read::Problem(problem)) => self.fail(problem, tally).await,
+                Some(Read::Stopped(e)) => return Err(Failure::new("asking the collection", &e)),
             }
             if batch.len() == BATCH {
-                self.store_batch(std::mem::take(&mut batch), store, tally).await?;
+                self.hand_over(std::mem::take(batch), storing, tally).await?;
             }
             if tally.is_due() {
                 self.report_progress(tally).await;
             }
         }
-        self.store_batch(batch, store, tally).await
     }
 
     /// The reader stands still as well, as nobody takes what it has read.
@@ -158,37 +198,76 @@ impl Load {
 
     /// The load goes on without, if there cannot be one.
     fn journal(&self, folder: &Path) -> Option<Journal> {
-        let begun = Journal::begin(&self.collection, folder);
+        let begun = Journal::begin(self.collection.on_this_machine(), folder);
         begun
             .inspect_err(|error| tracing::warn!(%error, "other processes do not see this load"))
             .ok()
     }
 
-    async fn store_batch(
+    /// Embeds `batch` and sets out to store it, once there is room for another
+    /// one on the way.
+    async fn hand_over(
         &self,
         batch: Batch,
-        store: &dyn VectorStore,
+        storing: &mut Storing,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
-        let saving = |e| Failure::new("saving embeddings", &e);
-        let touched = restamped(batch.touched, store).await.map_err(saving)?;
+        let touched = self.restamped(batch.touched, storing).await?;
         let fresh = match batch.pictures {
             pictures if pictures.is_empty() => Vec::new(),
             pictures => self.embed(pictures).await?,
         };
-        if touched.is_empty() && fresh.is_empty() {
-            return Ok(());
+        let waits = self.collection.waits();
+        while storing.is_full() {
+            match storing.next_unless_waiting(&self.control.token, &waits).await {
+                Some(stored) => self.count(stored, tally).await?,
+                None => return Ok(()),
+            }
         }
-        let (unchanged, embedded) = (ids(&touched), ids(&fresh));
-        store.upsert([touched, fresh].concat()).await.map_err(saving)?;
-        // Counted only now, as a full disk may have kept them from being stored.
-        for id in &unchanged {
-            tally.unchanged(id);
-        }
-        for id in &embedded {
-            tally.embedded(id);
+        if !(touched.is_empty() && fresh.is_empty()) {
+            storing.start(touched, fresh);
         }
         Ok(())
+    }
+
+    /// Counts what was stored: only now, as a full disk may have kept it from
+    /// being so.
+    async fn count(
+        &self,
+        stored: Result<Stored, store::Error>,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let stored = stored.map_err(|e| Failure::new("saving embeddings", &e))?;
+        let refused: HashSet<&ImageId> = stored.refused.iter().map(|refused| &refused.id).collect();
+        let taken = |id: &&ImageId| !refused.contains(id);
+        stored.touched.iter().filter(taken).for_each(|id| tally.unchanged(id));
+        stored.fresh.iter().filter(taken).for_each(|id| tally.embedded(id));
+        for Refused { id, reason } in &stored.refused {
+            let (path, reason) = (id.path().to_owned(), reason.clone());
+            self.fail(FileProblem { path, reason }, tally).await;
+        }
+        Ok(())
+    }
+
+    /// The records of files that were written again with the same content.
+    async fn restamped(
+        &self,
+        touched: Vec<(ImageId, FileStamp)>,
+        storing: &Storing,
+    ) -> Result<Vec<Record>, Failure> {
+        if touched.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stamps: HashMap<ImageId, FileStamp> = touched.into_iter().collect();
+        let known = storing.store.get(stamps.keys().cloned().collect());
+        let Some(records) = self.control.token.run_until_cancelled(known).await else {
+            return Ok(Vec::new());
+        };
+        let mut records = records.map_err(|e| Failure::new("asking the collection", &e))?;
+        for record in &mut records {
+            record.stamp = stamps.get(&record.id).copied().or(record.stamp);
+        }
+        Ok(records)
     }
 
     async fn embed(&self, pictures: Vec<Picture>) -> Result<Vec<Record>, Failure> {
@@ -199,7 +278,12 @@ impl Load {
         Ok(rest
             .into_iter()
             .zip(embeddings)
-            .map(|((id, stamp, pixels), embedding)| Record { id, embedding, stamp, pixels })
+            .map(|((id, stamp, pixels), embedding)| Record {
+                id,
+                embedding,
+                stamp: Some(stamp),
+                pixels: Some(pixels),
+            })
             .collect())
     }
 
@@ -226,28 +310,6 @@ impl Batch {
     fn len(&self) -> usize {
         self.touched.len() + self.pictures.len()
     }
-}
-
-fn ids(records: &[Record]) -> Vec<ImageId> {
-    records.iter().map(|record| record.id.clone()).collect()
-}
-
-/// The records of files that were written again with the same content.
-async fn restamped(
-    touched: Vec<(ImageId, FileStamp)>,
-    store: &dyn VectorStore,
-) -> Result<Vec<Record>, crate::store::Error> {
-    if touched.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (ids, stamps): (Vec<_>, Vec<_>) = touched.into_iter().unzip();
-    let mut records = store.get(ids.clone()).await?;
-    for record in &mut records {
-        if let Some(n) = ids.iter().position(|id| *id == record.id) {
-            record.stamp = stamps[n];
-        }
-    }
-    Ok(records)
 }
 
 /// The running count.

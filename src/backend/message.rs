@@ -9,8 +9,8 @@ use image::DynamicImage;
 use serde::{Deserialize, Serialize};
 
 use crate::clip::Tower;
-use crate::domain::{FileProblem, Hit, ModelId, PixelSize};
-use crate::store::embedded::SpaceSummary;
+use crate::domain::{Count, FileProblem, Hit, ModelId, PixelSize, Place, SpaceSummary};
+use crate::store::Wait;
 
 /// Ties an [`Event`] to the [`Request`] it answers. Later is larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,6 +143,10 @@ pub enum Event {
     /// A tower of the model, which a load or a search waits for, has been read
     /// this far. Comes only where that takes a while. Not final.
     ModelProgress(RequestId, ModelProgress),
+    /// The database is waited for; or it no longer is. Not final.
+    Waiting(RequestId, Option<Wait>),
+    /// Something to know before the answer. Not final.
+    Remarked(RequestId, Remark),
     /// What a load is about to do. Not final.
     LoadPlanned(RequestId, LoadPlan),
     /// A load has got this far. Not final.
@@ -180,6 +184,8 @@ impl Event {
         match *self {
             Self::StatusReported(id, _)
             | Self::ModelProgress(id, _)
+            | Self::Waiting(id, _)
+            | Self::Remarked(id, _)
             | Self::LoadPlanned(id, _)
             | Self::LoadProgress(id, _)
             | Self::PictureFailed(id, _)
@@ -203,6 +209,8 @@ impl Event {
         !matches!(
             self,
             Self::ModelProgress(..)
+                | Self::Waiting(..)
+                | Self::Remarked(..)
                 | Self::LoadPlanned(..)
                 | Self::LoadProgress(..)
                 | Self::PictureFailed(..)
@@ -225,7 +233,7 @@ pub struct Status {
     /// A better model that could be downloaded.
     pub offer: Option<Offer>,
     /// Where the collection is, or will be.
-    pub collection: PathBuf,
+    pub collection: Place,
     /// What it holds, one entry per model; empty if there is no collection
     /// yet.
     pub spaces: Vec<SpaceSummary>,
@@ -235,18 +243,21 @@ impl Status {
     /// What the collection holds for the model in use.
     #[must_use]
     pub fn space(&self) -> Option<&SpaceSummary> {
-        self.spaces.iter().find(|space| space.model == self.model)
+        // One that is not recorded may be this one.
+        let is_ours = |model: &ModelId| *model == self.model;
+        self.spaces.iter().find(|space| space.model.as_ref().is_none_or(is_ours))
     }
-}
 
-impl Status {
-    /// The folders that the collection has for the model in use, or else those
-    /// it has for another one, or else `fallback`.
+    /// The folders of this machine that the collection has for the model in
+    /// use, or else those it has for another one, or else `fallback`.
     #[must_use]
     pub fn folders_or(&self, fallback: PathBuf) -> Vec<PathBuf> {
         let space = self.space().into_iter().chain(&self.spaces);
         space
-            .map(|space| space.folders.iter().map(|(folder, _)| folder.clone()).collect::<Vec<_>>())
+            .map(|space| {
+                let here = space.folders.iter().filter(|folder| folder.here);
+                here.map(|folder| folder.path.clone()).collect::<Vec<_>>()
+            })
             .find(|folders| !folders.is_empty())
             .unwrap_or_else(|| vec![fallback])
     }
@@ -369,7 +380,7 @@ pub struct Answer {
     /// Best first.
     pub hits: Vec<Hit>,
     /// How many pictures were searched.
-    pub searched: u64,
+    pub searched: Count,
 }
 
 /// A picture ready to be shown, upright and no larger than asked.
@@ -400,6 +411,15 @@ pub struct PullProgress {
     pub received: u64,
     /// Since this attempt began.
     pub elapsed: Duration,
+}
+
+/// Something to know before an answer is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// What.
+    pub text: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// An error as a person reads it: what was tried, why it failed, what to do.

@@ -19,11 +19,10 @@ mod reading;
 mod reporter;
 mod search;
 mod session;
+mod storing;
 mod thumbnail;
 mod walk;
 mod web;
-
-use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -31,11 +30,12 @@ use tokio::task::JoinHandle;
 pub use choice::ModelChoice;
 pub use message::{
     Answer, Event, Exported, Failure, LoadElsewhere, LoadPlan, LoadProgress, ModelEntry,
-    ModelProgress, Offer, PullProgress, Query, Request, RequestId, Status, Thumbnail,
+    ModelProgress, Offer, PullProgress, Query, Remark, Request, RequestId, Status, Thumbnail,
 };
 
 pub use crate::clip::Tower;
 use crate::hub::Hub;
+pub use crate::store::{Collection, Wait, WaitReason};
 
 /// How many messages may wait in either direction.
 const CHANNEL_CAPACITY: usize = 64;
@@ -47,8 +47,8 @@ pub struct Settings {
     pub model: ModelChoice,
     /// Where models of the Hugging Face hub are.
     pub hub: Hub,
-    /// The collection's file.
-    pub collection: PathBuf,
+    /// Which collection.
+    pub collection: Collection,
 }
 
 /// A running backend. [`Backend::shutdown`] stops it after the batch in hand.

@@ -10,6 +10,7 @@ use std::{io, thread};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::priority;
 use crate::clip::{PixelValues, Preprocessor};
@@ -48,6 +49,8 @@ pub(super) struct Reader {
     pub(super) paths: Vec<PathBuf>,
     pub(super) store: Arc<dyn VectorStore>,
     pub(super) preprocessor: Preprocessor,
+    /// Ends the lookups in the collection, which may take long.
+    pub(super) token: CancellationToken,
 }
 
 impl Reader {
@@ -71,13 +74,15 @@ impl Reader {
                 .iter()
                 .map(|path| ImageId::new(Arc::clone(&self.folder), path.as_path()))
                 .collect();
-            let known = match runtime.block_on(self.store.stamps(ids.clone())) {
-                Ok(known) => known,
-                Err(error) => {
+            let stamps = self.store.stamps(ids.clone());
+            let known = match runtime.block_on(self.token.run_until_cancelled(stamps)) {
+                Some(Ok(known)) => known,
+                Some(Err(error)) => {
                     // If the receiver has left, nobody needs to know.
                     let _ = read.blocking_send(Read::Stopped(error));
                     return;
                 }
+                None => return,
             };
             for id in ids {
                 if read.blocking_send(self.read(&id, &known)).is_err() {

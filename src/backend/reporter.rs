@@ -1,8 +1,11 @@
 //! Where the events of one request go.
 
-use tokio::sync::mpsc;
+use std::pin::pin;
+
+use tokio::sync::{mpsc, watch};
 
 use super::message::{Event, RequestId};
+use crate::store::Wait;
 
 /// Tells the front end how a request gets on.
 #[derive(Clone, Debug)]
@@ -20,5 +23,30 @@ impl Reporter {
     /// end that has left no longer needs to hear.
     pub(super) async fn report<T>(&self, event: fn(RequestId, T) -> Event, what: T) {
         let _ = self.events.send(event(self.id, what)).await;
+    }
+
+    /// Does `work`, telling of what the store waits for meanwhile.
+    pub(super) async fn while_waiting<T>(
+        self,
+        waits: Option<watch::Receiver<Option<Wait>>>,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let Some(mut waits) = waits else { return work.await };
+        let (mut work, mut told) = (pin!(work), false);
+        loop {
+            tokio::select! {
+                done = &mut work => {
+                    if told {
+                        self.report(Event::Waiting, None).await;
+                    }
+                    return done;
+                }
+                Ok(()) = waits.changed() => {
+                    let wait = waits.borrow_and_update().clone();
+                    told = wait.is_some();
+                    self.report(Event::Waiting, wait).await;
+                }
+            }
+        }
     }
 }

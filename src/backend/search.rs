@@ -6,11 +6,12 @@ use std::sync::Arc;
 use image::DynamicImage;
 use tokio::task::spawn_blocking;
 
-use super::message::{Answer, Event, Failure, Query};
+use super::message::{Answer, Event, Failure, Query, Remark};
 use super::reporter::Reporter;
 use super::session::Session;
 use super::{thumbnail, web};
-use crate::domain::{Embedding, PixelSize};
+use crate::domain::{Count, Embedding, ModelId, PixelSize, Printable};
+use crate::store::VectorStore;
 use crate::{picture, store};
 
 /// A picture as a query is shown no larger than this.
@@ -25,15 +26,61 @@ pub(super) async fn search(
     limit: usize,
     reporter: &Reporter,
 ) -> Result<Answer, Failure> {
-    let query = match query {
-        Query::Text(text) => text_embedding(&session, text, reporter).await?,
+    let (query, store) =
+        tokio::try_join!(embedding(&session, query, reporter), opened(&session, reporter),)?;
+    let Some(store) = store else {
+        return Ok(Answer { hits: Vec::new(), searched: Count::exactly(0) });
+    };
+    let (hits, searched) =
+        tokio::try_join!(store.search(query, limit), store.count()).map_err(searching)?;
+    Ok(Answer { hits, searched })
+}
+
+/// The store, if there is a collection yet; and what to know of it.
+async fn opened(
+    session: &Session,
+    reporter: &Reporter,
+) -> Result<Option<Arc<dyn VectorStore>>, Failure> {
+    let store = match session.for_search().await {
+        Err(store::Error::NoCollection { .. }) => return Ok(None),
+        store => store.map_err(searching)?,
+    };
+    if !store.is_of_known_origin() {
+        reporter.report(Event::Remarked, unknown_origin(&session.spec.model)).await;
+    }
+    Ok(Some(store))
+}
+
+fn searching(error: store::Error) -> Failure {
+    Failure::new("searching the collection", &error)
+}
+
+fn unknown_origin(model: &ModelId) -> Remark {
+    Remark {
+        text: format!(
+            "the collection does not say which model made it; searching it with {}",
+            Printable::new(&model.name)
+        ),
+        hint: "matches mean something only if it was the same one; the DataStax article's loader \
+               uses clip-vit-b-32 (`--model clip-vit-b-32`)"
+            .into(),
+    }
+}
+
+async fn embedding(
+    session: &Arc<Session>,
+    query: Query,
+    reporter: &Reporter,
+) -> Result<Embedding, Failure> {
+    match query {
+        Query::Text(text) => text_embedding(session, text, reporter).await,
         Query::Picture(path) => {
             let read = move || match picture::read(&path).and_then(|bytes| picture::decode(&bytes))
             {
                 Ok(decoded) => Ok(decoded),
                 Err(e) => Err(Failure::picture(&path, &e)),
             };
-            picture_embedding(&session, blocking(read).await?, reporter).await?
+            picture_embedding(session, blocking(read).await?, reporter).await
         }
         Query::Address(address) => {
             let bytes = web::fetch(&address).await?;
@@ -44,19 +91,9 @@ pub(super) async fn search(
             let picture = blocking(read).await?;
             let shown = thumbnail::shrunk(picture.clone(), SHOWN);
             reporter.report(Event::QueryPicture, shown).await;
-            picture_embedding(&session, picture, reporter).await?
+            picture_embedding(session, picture, reporter).await
         }
-    };
-    let searching = |e| Failure::new("searching the collection", &e);
-    let store = match session.for_search().await {
-        Err(store::Error::NoCollection { .. }) => {
-            return Ok(Answer { hits: Vec::new(), searched: 0 });
-        }
-        store => store.map_err(searching)?,
-    };
-    let hits = store.search(query, limit).await.map_err(searching)?;
-    let searched = store.count().await.map_err(searching)?;
-    Ok(Answer { hits, searched })
+    }
 }
 
 async fn text_embedding(

@@ -1,6 +1,5 @@
 //! The model in use and the space of the collection that belongs to it.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -10,8 +9,7 @@ use super::message::Failure;
 use super::model::Model;
 use crate::clip::Preprocessor;
 use crate::domain::CollectionSpec;
-use crate::store::embedded::{self, Embedded, SpaceSummary};
-use crate::store::{self, VectorStore};
+use crate::store::{self, Collection, VectorStore};
 
 use super::choice::ModelChoice;
 use crate::hub::Hub;
@@ -21,14 +19,13 @@ pub(super) struct Session {
     pub(super) spec: CollectionSpec,
     pub(super) model: Model,
     pub(super) preprocessor: Preprocessor,
-    collection: PathBuf,
+    collection: Collection,
     opened: Mutex<Option<Opened>>,
 }
 
 /// A store, and whether it was opened for loading.
-#[derive(Clone)]
 struct Opened {
-    store: Arc<Embedded>,
+    store: Arc<dyn VectorStore>,
     writable: bool,
 }
 
@@ -37,7 +34,7 @@ impl Session {
     pub(super) async fn open(
         choice: ModelChoice,
         hub: Arc<Hub>,
-        collection: PathBuf,
+        collection: Collection,
     ) -> Result<Self, Failure> {
         let checkpoint = spawn_blocking(move || choice.open(&hub))
             .await
@@ -62,27 +59,14 @@ impl Session {
     async fn opened(&self, writable: bool) -> Result<Arc<dyn VectorStore>, store::Error> {
         let mut opened = self.opened.lock().await;
         if let Some(opened) = opened.as_ref().filter(|opened| opened.writable || !writable) {
-            return Ok(Arc::clone(&opened.store) as Arc<dyn VectorStore>);
+            return Ok(Arc::clone(&opened.store));
         }
-        let store = Arc::new(self.open_store(writable).await?);
+        let store = if writable {
+            self.collection.create(&self.spec).await?
+        } else {
+            self.collection.open(&self.spec).await?
+        };
         *opened = Some(Opened { store: Arc::clone(&store), writable });
         Ok(store)
-    }
-
-    async fn open_store(&self, writable: bool) -> Result<Embedded, store::Error> {
-        if writable {
-            Embedded::create(&self.collection, &self.spec).await
-        } else {
-            Embedded::open(&self.collection, &self.spec).await
-        }
-    }
-}
-
-/// What the collection at `path` holds, of every model that has embedded
-/// anything; nothing if it is not there yet.
-pub(super) async fn spaces(path: &Path) -> Result<Vec<SpaceSummary>, store::Error> {
-    match embedded::spaces(path).await {
-        Err(store::Error::NoCollection { .. }) => Ok(Vec::new()),
-        read => Ok(read?.into_iter().filter(|space| space.pictures > 0).collect()),
     }
 }

@@ -68,10 +68,11 @@ pub struct Record {
     pub id: ImageId,
     /// Its embedding.
     pub embedding: Embedding,
-    /// The file it was made from.
-    pub stamp: FileStamp,
-    /// The picture's size.
-    pub pixels: PixelSize,
+    /// The file it was made from, unless somebody else stored it who records
+    /// no such thing.
+    pub stamp: Option<FileStamp>,
+    /// The picture's size, likewise.
+    pub pixels: Option<PixelSize>,
 }
 
 /// One answer to a search.

@@ -7,6 +7,23 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub [u8; 32]);
 
+impl Fingerprint {
+    /// Reads what [`fmt::Display`] shows.
+    #[must_use]
+    pub fn parse(hex: &str) -> Option<Self> {
+        let digits = hex.as_bytes().as_chunks::<2>();
+        if digits.0.len() != 32 || !digits.1.is_empty() {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, digits) in bytes.iter_mut().zip(digits.0) {
+            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+            *byte = u8::try_from(high? * 16 + low?).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -37,12 +54,16 @@ impl PartialEq for ModelId {
 
 impl Eq for ModelId {}
 
-/// What the embeddings of one space of a collection have in common. The
-/// metric is the cosine throughout.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CollectionSpec {
-    /// The model that made the embeddings.
-    pub model: ModelId,
-    /// Components per embedding.
-    pub dimension: usize,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_read_as_it_is_shown() {
+        let fingerprint = Fingerprint(std::array::from_fn(|n| u8::try_from(n * 8).unwrap()));
+        assert_eq!(Fingerprint::parse(&fingerprint.to_string()), Some(fingerprint));
+        for wrong in ["", "00", &"0g".repeat(32), &"00".repeat(33), &"0".repeat(63)] {
+            assert_eq!(Fingerprint::parse(wrong), None, "{wrong}");
+        }
+    }
 }

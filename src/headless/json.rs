@@ -8,8 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::backend::{Answer, LoadProgress, Query, Status};
-use crate::domain::{FileProblem, Hit, ModelId};
-use crate::store::embedded::SpaceSummary;
+use crate::domain::{FileProblem, Hit, ModelId, Place, SpaceSummary};
 
 /// Version of everything here.
 const VERSION: u32 = 1;
@@ -22,7 +21,13 @@ pub(super) fn answer(query: &Query, answer: &Answer) -> Value {
         Query::Address(address) => json!({ "image": address }),
     };
     let hits: Vec<Value> = answer.hits.iter().zip(1..).map(hit).collect();
-    json!({ "version": VERSION, "query": query, "searched": answer.searched, "hits": hits })
+    json!({
+        "version": VERSION,
+        "query": query,
+        "searched": answer.searched.pictures,
+        "searched_exactly": answer.searched.exact,
+        "hits": hits,
+    })
 }
 
 fn hit((hit, rank): (&Hit, u64)) -> Value {
@@ -74,7 +79,13 @@ pub(super) fn loads(folders: &[Value]) -> Value {
 
 /// `carlens status --json`.
 pub(super) fn status(status: &Status) -> Value {
-    let mut object = named_path("collection", &status.collection);
+    let mut object = match &status.collection {
+        Place::File(path) => named_path("collection", path),
+        place @ Place::Database { .. } => {
+            Map::from_iter([("collection".into(), json!(place.to_string()))])
+        }
+    };
+    object.insert("store".into(), json!(status.collection.store()));
     object.insert("version".into(), json!(VERSION));
     object.insert("model".into(), model(&status.model));
     object.insert("dimension".into(), json!(status.dimension));
@@ -87,16 +98,18 @@ fn space(space: &SpaceSummary) -> Value {
     let folders: Vec<Value> = space
         .folders
         .iter()
-        .map(|(folder, pictures)| {
-            let mut object = named_path("folder", folder);
-            object.insert("pictures".into(), json!(pictures));
+        .map(|folder| {
+            let mut object = named_path("folder", &folder.path);
+            object.insert("pictures".into(), json!(folder.pictures));
+            object.insert("here".into(), json!(folder.here));
             Value::Object(object)
         })
         .collect();
     json!({
-        "model": model(&space.model),
+        "model": space.model.as_ref().map(model),
         "dimension": space.dimension,
-        "pictures": space.pictures,
+        "pictures": space.pictures.pictures,
+        "pictures_exactly": space.pictures.exact,
         "folders": folders,
     })
 }

@@ -4,10 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use super::progress_line::ProgressLine;
-use super::{Outcome, Output, follow, json, unanswered};
+use super::{Outcome, Output, follow, follow_quietly, json, show_progress, unanswered};
 use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Request, RequestId};
 use crate::domain::{FileProblem, Printable};
-use crate::progress::{load_line, model_line};
+use crate::progress::load_line;
 
 /// Loads `folder`; without one the folders the collection has, or else
 /// `fallback`. Prints a summary.
@@ -23,10 +23,13 @@ pub async fn load(
 ) -> io::Result<Outcome> {
     let folders = match folder {
         Some(folder) => vec![folder],
-        None => match follow(backend, Request::Status { id: RequestId(0) }, |_| Ok(())).await? {
-            Event::StatusReported(_, status) => status.folders_or(fallback),
-            event => return unanswered(event, output),
-        },
+        None => {
+            let request = Request::Status { id: RequestId(0) };
+            match follow_quietly(backend, request, output).await? {
+                Event::StatusReported(_, status) => status.folders_or(fallback),
+                event => return unanswered(event, output),
+            }
+        }
     };
     let (mut outcome, mut loaded) = (Outcome::Nothing, Vec::new());
     for (folder, id) in folders.into_iter().zip(1..) {
@@ -98,15 +101,11 @@ impl<'a, 'b> Load<'a, 'b> {
                 writeln!(self.output.err, "{} {reason}", Printable::new(&path))?;
                 self.failed.push(problem);
             }
-            Event::ModelProgress(_, progress) => {
-                let line = format!("reading {}", model_line(&progress));
-                self.line.show(self.output.err, &line)?;
-            }
             Event::LoadProgress(_, progress) => {
                 self.line.show(self.output.err, &load_line(&progress))?;
                 self.progress = progress;
             }
-            _ => {}
+            event => show_progress(event, &mut self.line, self.output)?,
         }
         Ok(())
     }
@@ -121,7 +120,7 @@ impl<'a, 'b> Load<'a, 'b> {
                     "the collection holds {} pictures embedded by {}, which stay as they are; \
                      embedding with {} beside them",
                     other.pictures,
-                    Printable::new(&other.model.name),
+                    other.model_name(),
                     Printable::new(&plan.model.name),
                 )?;
             }

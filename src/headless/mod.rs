@@ -18,7 +18,9 @@ pub use model::model;
 pub use search::{Format, search};
 pub use status::status;
 
+use self::progress_line::ProgressLine;
 use crate::backend::{Backend, Event, Failure, Request};
+use crate::progress::{model_line, wait_line};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,36 @@ async fn follow(
                 backend.send(Request::Cancel(id)).await;
             }
         }
+    }
+}
+
+/// The same, showing what keeps the answer waiting, and what is to be known
+/// before it.
+async fn follow_quietly(
+    backend: &mut Backend,
+    request: Request,
+    output: &mut Output<'_>,
+) -> io::Result<Event> {
+    let mut line = ProgressLine::new(output.live);
+    let event = follow(backend, request, |event| show_progress(event, &mut line, output)).await?;
+    line.clear(output.err)?;
+    Ok(event)
+}
+
+/// What every kind of request may have to tell on its way.
+fn show_progress(event: Event, line: &mut ProgressLine, output: &mut Output<'_>) -> io::Result<()> {
+    match event {
+        Event::ModelProgress(_, progress) => {
+            line.show(output.err, &format!("reading {}", model_line(&progress)))
+        }
+        Event::Waiting(_, Some(wait)) => line.show(output.err, &wait_line(&wait)),
+        Event::Waiting(_, None) => line.clear(output.err),
+        Event::Remarked(_, remark) => {
+            line.clear(output.err)?;
+            writeln!(output.err, "warning: {}", remark.text)?;
+            writeln!(output.err, "hint: {}", remark.hint)
+        }
+        _ => Ok(()),
     }
 }
 

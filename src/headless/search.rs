@@ -2,11 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::progress_line::ProgressLine;
-use super::{Outcome, Output, follow, json, unanswered};
+use super::{Outcome, Output, follow_quietly, json, unanswered};
 use crate::backend::{Answer, Backend, Event, Query, Request, RequestId};
 use crate::domain::{Hit, Printable};
-use crate::progress::model_line;
 
 /// How hits are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,16 +29,7 @@ pub async fn search(
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
     let request = Request::Search { id: RequestId(1), query: query.clone(), limit };
-    let mut line = ProgressLine::new(output.live);
-    let answered = follow(backend, request, |event| match event {
-        Event::ModelProgress(_, progress) => {
-            line.show(output.err, &format!("reading {}", model_line(&progress)))
-        }
-        _ => Ok(()),
-    });
-    let answered = answered.await?;
-    line.clear(output.err)?;
-    match answered {
+    match follow_quietly(backend, request, output).await? {
         Event::SearchFinished(_, answer) => print(&query, &answer, format, output),
         event => unanswered(event, output),
     }

@@ -2,10 +2,9 @@
 
 use std::io;
 
-use super::{Outcome, Output, follow, json, unanswered};
+use super::{Outcome, Output, follow_quietly, json, unanswered};
 use crate::backend::{Backend, Event, Request, RequestId, Status};
-use crate::domain::Printable;
-use crate::store::embedded::SpaceSummary;
+use crate::domain::{Printable, SpaceSummary};
 
 /// Says which model and collection are in use and what they hold.
 ///
@@ -17,7 +16,7 @@ pub async fn status(
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
     let request = Request::Status { id: RequestId(1) };
-    match follow(backend, request, |_| Ok(())).await? {
+    match follow_quietly(backend, request, output).await? {
         Event::StatusReported(_, status) if json => {
             writeln!(output.out, "{}", json::status(&status)).map(|()| Outcome::Found)
         }
@@ -36,20 +35,17 @@ fn print(status: &Status, output: &mut Output<'_>) -> io::Result<()> {
         status.dimension,
         &fingerprint[..12]
     )?;
-    writeln!(output.out, "collection  {}", Printable::new(&status.collection))?;
+    writeln!(output.out, "collection  {}", status.collection)?;
     match status.space() {
         None => {
             writeln!(output.out, "pictures    none yet: load a folder with `carlens load DIR`")?;
         }
         Some(space) => print_space(space, output)?,
     }
-    for space in status.spaces.iter().filter(|space| space.model != status.model) {
-        writeln!(
-            output.out,
-            "also holds  {} pictures embedded by {}",
-            space.pictures,
-            Printable::new(&space.model.name)
-        )?;
+    let in_use = status.space();
+    for space in status.spaces.iter().filter(|space| Some(*space) != in_use) {
+        let (pictures, model) = (space.pictures, space.model_name());
+        writeln!(output.out, "also holds  {pictures} pictures embedded by {model}")?;
     }
     if let Some(offer) = &status.offer {
         writeln!(
@@ -64,8 +60,22 @@ fn print(status: &Status, output: &mut Output<'_>) -> io::Result<()> {
 
 fn print_space(space: &SpaceSummary, output: &mut Output<'_>) -> io::Result<()> {
     writeln!(output.out, "pictures    {}", space.pictures)?;
-    for (folder, pictures) in &space.folders {
-        writeln!(output.out, "            {pictures} in {}", Printable::new(folder))?;
+    for folder in &space.folders {
+        let pictures = folder.pictures.map(|pictures| format!("{pictures} "));
+        let elsewhere = if folder.here { "" } else { ", which is not on this machine" };
+        writeln!(
+            output.out,
+            "            {}in {}{elsewhere}",
+            pictures.unwrap_or_default(),
+            Printable::new(&folder.path)
+        )?;
+    }
+    if space.model.is_none() {
+        writeln!(
+            output.out,
+            "            which model embedded them is not recorded; the DataStax article's loader \
+             uses clip-vit-b-32"
+        )?;
     }
     Ok(())
 }

@@ -166,19 +166,10 @@ fn build(
     patience: &Patience,
     policy: impl Fn() -> Policy,
 ) -> Result<reqwest::Client, Error> {
-    let builder = || {
-        let builder = http::client()
-            .connect_timeout(patience.connect)
-            .read_timeout(patience.silence)
-            .redirect(policy());
-        if endpoint.is_loopback() { builder.no_proxy() } else { builder }
-    };
-    // A system without certificates can still ask a plain mirror.
-    let without_certificates = |error| {
-        let builder = (!endpoint.is_encrypted()).then(|| builder().tls_certs_only([]));
-        builder.map_or(Err(error), reqwest::ClientBuilder::build)
-    };
-    builder().build().or_else(without_certificates).map_err(Error::Client)
+    http::client_for(endpoint.url(), |builder| {
+        builder.connect_timeout(patience.connect).read_timeout(patience.silence).redirect(policy())
+    })
+    .map_err(Error::Client)
 }
 
 fn within(endpoint: Endpoint) -> Policy {

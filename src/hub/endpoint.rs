@@ -38,14 +38,8 @@ impl Endpoint {
         url
     }
 
-    /// Whether the server is this machine, where no proxy belongs between.
-    pub(super) fn is_loopback(&self) -> bool {
-        let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    }
-
-    pub(super) fn is_encrypted(&self) -> bool {
-        self.0.scheme() == "https"
+    pub(super) fn url(&self) -> &Url {
+        &self.0
     }
 
     pub(super) fn is_origin_of(&self, url: &Url) -> bool {

@@ -25,7 +25,6 @@ mod preset;
 mod progress;
 mod pull;
 mod repository;
-mod secret;
 
 use std::ffi::OsString;
 use std::io;
@@ -44,7 +43,7 @@ pub use self::patience::Patience;
 pub use self::preset::Preset;
 pub use self::progress::{PullProgress, PullStep};
 pub use self::repository::Repository;
-pub use self::secret::Secret;
+pub use crate::secret::Secret;
 
 /// A hub and the cache of what came from it.
 #[derive(Clone, Debug)]

@@ -6,7 +6,8 @@
 use std::error::Error as StdError;
 use std::path::PathBuf;
 
-use crate::domain::{ModelId, Printable};
+use super::astra;
+use crate::domain::{ModelId, Place, Printable};
 
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -24,21 +25,21 @@ pub enum Error {
     },
 
     /// Nothing has been loaded yet: there is no file, or an empty one.
-    #[error("there is no collection at {}: load a folder of pictures first", Printable::new(.path))]
+    #[error("there is no collection {place}: load a folder of pictures first")]
     NoCollection {
         /// Where it was looked for.
-        path: PathBuf,
+        place: Place,
     },
 
     /// The collection has pictures, but none embedded by this model.
     #[error(
-        "the collection {} holds nothing embedded by {}, only by {}: load the pictures with this \
-         model, or search with the model they were loaded with",
-        Printable::new(.path), named(.wanted), listed(.held)
+        "the collection {place} holds nothing embedded by {}, only by {}: load the pictures with \
+         this model{}, or search with the model they were loaded with",
+        named(.wanted), listed(.held), another(.place)
     )]
     OtherModel {
-        /// The collection's file.
-        path: PathBuf,
+        /// The collection.
+        place: Place,
         /// The model that was asked for.
         wanted: ModelId,
         /// The models there are.
@@ -117,6 +118,10 @@ pub enum Error {
         source: Box<dyn StdError + Send + Sync>,
     },
 
+    /// The database behind the Data API, or the way to it.
+    #[error(transparent)]
+    Database(#[from] astra::Error),
+
     /// Anything else the storage says.
     #[error("the collection {} cannot be used", Printable::new(.path))]
     Storage {
@@ -132,6 +137,11 @@ pub enum Error {
 fn named(model: &ModelId) -> String {
     let fingerprint = model.fingerprint.to_string();
     format!("{} ({})", Printable::new(&model.name), &fingerprint[..8])
+}
+
+/// A database keeps one model's pictures in a collection, a file any number.
+fn another(place: &Place) -> &'static str {
+    if place.is_shared() { " into a collection of another name" } else { "" }
 }
 
 fn listed(models: &[ModelId]) -> String {

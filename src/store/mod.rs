@@ -4,46 +4,113 @@
 //! contract test. A *collection* is a named set of pictures; within it every
 //! model has a *space* of its own, and a search never leaves the space of the
 //! model that embedded its query.
+//!
+//! - [`embedded`]: a file of this machine, the default;
+//! - [`astra`]: Astra DB, or whatever else serves its Data API.
 
+pub mod astra;
+mod collection;
 pub mod embedded;
 mod error;
 mod scan;
+mod spread;
+mod wait;
 
 use std::collections::HashMap;
 
 use async_trait::async_trait;
 
+pub use self::astra::Astra;
+pub use self::collection::Collection;
 pub use self::embedded::Embedded;
 pub use self::error::Error;
-use crate::domain::{Embedding, FileStamp, Hit, ImageId, Record};
+pub use self::wait::{Wait, WaitReason};
+use crate::domain::{Count, Embedding, FileStamp, Hit, ImageId, Record};
 
 /// A space of a collection: embeddings of one model, searched by cosine.
 ///
 /// Implementations never block the executor.
 #[async_trait]
 pub trait VectorStore: Send + Sync {
-    /// Inserts `records`, replacing those whose id is already there. All of
-    /// them are stored when it returns, or none.
-    async fn upsert(&self, records: Vec<Record>) -> Result<(), Error>;
+    /// Inserts `records`, replacing those whose id is already there. Those
+    /// that the store does not take are returned; all others are stored. On an
+    /// error some of them may be, and storing them again does no harm.
+    async fn upsert(&self, records: Vec<Record>) -> Result<Vec<Refused>, Error>;
 
     /// Removes the pictures named by `ids`; returns how many were there.
     async fn delete(&self, ids: Vec<ImageId>) -> Result<usize, Error>;
 
-    /// The `limit` pictures most similar to `query`: exact, best first, equal
-    /// ones ordered by id.
+    /// The `limit` pictures most similar to `query`, best first, equal ones
+    /// ordered by id. A store may know only so many, or approximately which.
     async fn search(&self, query: Embedding, limit: usize) -> Result<Vec<Hit>, Error>;
 
     /// The records of those `ids` that are there, in the order asked.
     async fn get(&self, ids: Vec<ImageId>) -> Result<Vec<Record>, Error>;
 
-    /// The stamps of those `ids` that are there, so that a second load is
-    /// short.
+    /// The stamps of those `ids` that are there and have one, so that a second
+    /// load is short.
     async fn stamps(&self, ids: Vec<ImageId>) -> Result<HashMap<ImageId, FileStamp>, Error>;
 
+    /// Every picture, page by page, in an order of the store's own. Pictures
+    /// stored or removed meanwhile may be missed.
+    async fn list(&self, page: Page) -> Result<Listing, Error>;
+
     /// How many pictures there are.
-    async fn count(&self) -> Result<u64, Error>;
+    async fn count(&self) -> Result<Count, Error>;
+
+    /// Whether the model that made the embeddings is known to be the one whose
+    /// space this is; where it is not, the user has to know.
+    fn is_of_known_origin(&self) -> bool {
+        true
+    }
+
+    /// How many upserts are worth having under way at a time.
+    fn upserts_in_flight(&self) -> usize {
+        1
+    }
 
     /// Does what makes the next opening and search quick, worth its time after
     /// a load. Never needed for an answer to be right, so it cannot fail.
     async fn optimize(&self) {}
+}
+
+/// A picture that a store does not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Which.
+    pub id: ImageId,
+    /// Why, as the end of a sentence that begins with the picture.
+    pub reason: String,
+}
+
+/// Where a listing goes on: at first [`Page::default`], then as it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page(Option<String>);
+
+impl Page {
+    fn at(place: String) -> Self {
+        Self(Some(place))
+    }
+
+    fn place(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listing {
+    /// Some pictures.
+    pub pictures: Vec<Listed>,
+    /// The page after this one, if there is any.
+    pub next: Option<Page>,
+}
+
+/// A picture in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Which.
+    pub id: ImageId,
+    /// The file it was made from, where that is recorded.
+    pub stamp: Option<FileStamp>,
 }

@@ -12,7 +12,7 @@ use super::keymap::Keymap;
 use super::theme::Theme;
 use crate::backend::{
     Answer, Failure, LoadElsewhere, LoadProgress, ModelProgress, Offer, PullProgress, Query,
-    RequestId, Status,
+    Remark, RequestId, Status, Wait,
 };
 use crate::domain::{FileProblem, Hit, ImageId};
 
@@ -56,6 +56,8 @@ pub struct State {
     pub elsewhere: Vec<LoadElsewhere>,
     /// The tower that a load or a search waits for.
     pub model: Option<(RequestId, ModelProgress)>,
+    /// What the database is waited for, and by whom.
+    pub waiting: Option<(RequestId, Wait)>,
     /// The download of a model.
     pub download: DownloadState,
     /// Which model and collection are in use.
@@ -78,6 +80,8 @@ pub struct State {
     pub(super) edits: u64,
     pub(super) exporting: Option<RequestId>,
     pub(super) watching: Option<RequestId>,
+    /// What was remarked last, which is said once.
+    pub(super) remarked: Option<Remark>,
     pub(super) folders_to_load: VecDeque<PathBuf>,
     pub(super) printed_at_exit: Vec<PathBuf>,
     pub(super) last_id: u64,

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use carlens::backend::{Backend, Event, Failure, ModelChoice, Query, Request, RequestId, Settings};
-use carlens::domain::PixelSize;
+use carlens::backend::{
+    Backend, Collection, Event, Failure, ModelChoice, Query, Request, RequestId, Settings,
+};
+use carlens::domain::{Count, PixelSize};
 use carlens::hub::Hub;
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
@@ -51,7 +53,7 @@ impl Scene {
         Backend::spawn(Settings {
             model: ModelChoice::Folder(fixtures.join(checkpoint)),
             hub: Hub::new("http://127.0.0.1:9", self.folder.path().join("hub")).unwrap(),
-            collection,
+            collection: Collection::Embedded(collection),
         })
     }
 
@@ -96,7 +98,9 @@ fn failed(event: &Event) -> &Failure {
 
 async fn pictures(backend: &mut Backend, id: u64) -> Vec<u64> {
     match last(backend, Request::Status { id: RequestId(id) }).await {
-        Event::StatusReported(_, status) => status.spaces.iter().map(|s| s.pictures).collect(),
+        Event::StatusReported(_, status) => {
+            status.spaces.iter().map(|s| s.pictures.pictures).collect()
+        }
         event => panic!("{event:?}"),
     }
 }
@@ -111,7 +115,7 @@ async fn a_load_then_searches_by_words_and_by_picture() {
     let query = Query::Picture(scene.cars().join("007.png"));
     let request = Request::Search { id: RequestId(2), query, limit: 3 };
     let Event::SearchFinished(_, answer) = last(&mut backend, request).await else { panic!() };
-    assert_eq!((answer.hits.len(), answer.searched), (3, 20));
+    assert_eq!((answer.hits.len(), answer.searched), (3, Count::exactly(20)));
     assert_eq!(answer.hits[0].id.path(), Path::new("007.png"));
     assert!(answer.hits[0].similarity.cosine() > 0.9999);
 
@@ -303,7 +307,7 @@ async fn a_load_rests_until_it_is_told_to_go_on() {
     let searched = last(&mut backend, search(2, "red")).await;
     if resting.embedded > 0 {
         let Event::SearchFinished(_, answer) = searched else { panic!("{searched:?}") };
-        assert_eq!(answer.searched, resting.embedded as u64);
+        assert_eq!(answer.searched, Count::exactly(resting.embedded as u64));
     }
     backend.send(pause(false)).await;
     let done = loop {

@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
+mod astra;
 mod backend;
 mod clip;
 mod commands;
+#[path = "support/data_api_stub/mod.rs"]
+mod data_api_stub;
 mod demo;
 mod hub;
 mod layers;

@@ -83,7 +83,7 @@ async fn an_empty_file_is_a_collection_yet_to_be_made() {
     assert!(matches!(refused, Some(Error::NoCollection { .. })), "{refused:?}");
     assert_eq!(fs::metadata(&path).unwrap().len(), 0);
     collection(&path, &records(3)).await;
-    assert_eq!(open(&path).await.unwrap().count().await.unwrap(), 3);
+    assert_eq!(open(&path).await.unwrap().count().await.unwrap().pictures, 3);
 }
 
 #[tokio::test]
@@ -207,10 +207,10 @@ async fn a_second_writer_waits_and_then_says_so() {
     theirs.execute_batch("BEGIN IMMEDIATE").unwrap();
     let refused = store.upsert(records(3)).await.unwrap_err();
     assert!(matches!(refused, Error::Busy { .. }), "{refused:?}");
-    assert_eq!(store.count().await.unwrap(), 0);
+    assert_eq!(store.count().await.unwrap().pictures, 0);
     theirs.execute_batch("ROLLBACK").unwrap();
     store.upsert(records(3)).await.unwrap();
-    assert_eq!(store.count().await.unwrap(), 3);
+    assert_eq!(store.count().await.unwrap().pictures, 3);
 }
 
 #[tokio::test]
@@ -286,7 +286,7 @@ async fn a_collection_on_a_read_only_disk_is_searched() {
     let Some(_read_only) = ReadOnly::make(folder.path()) else { return };
     let store = open(&path).await.unwrap();
     assert_exact(&store.search(query(), 9).await.unwrap(), &query(), &all, 9);
-    assert_eq!(embedded::spaces(&path).await.unwrap()[0].pictures, 30);
+    assert_eq!(embedded::spaces(&path).await.unwrap()[0].pictures.pictures, 30);
     for refused in [
         create(&path).await.err(),
         create(&folder.path().join("new.db")).await.err(),
@@ -312,7 +312,7 @@ async fn a_log_left_on_a_read_only_disk_is_not_passed_over() {
     let Some(Error::ReadOnly { doing, .. }) = &refused else { panic!("{refused:?}") };
     assert!(doing.contains("finish"), "{doing}");
     drop(read_only);
-    assert_eq!(open(&path).await.unwrap().count().await.unwrap(), 30);
+    assert_eq!(open(&path).await.unwrap().count().await.unwrap().pictures, 30);
 }
 
 #[tokio::test]
@@ -327,7 +327,7 @@ async fn a_full_disk_loses_nothing_stored() {
     let mut stored = 0;
     let refused = loop {
         match store.upsert(batches.next().unwrap().to_vec()).await {
-            Ok(()) => stored += 100,
+            Ok(_) => stored += 100,
             Err(refused) => break refused,
         }
     };
@@ -342,7 +342,7 @@ async fn a_full_disk_loses_nothing_stored() {
     let store = create(&path).await.unwrap();
     assert_exact(&store.search(query(), 9).await.unwrap(), &query(), &all[..stored], 9);
     store.upsert(all[stored..stored + 100].to_vec()).await.unwrap();
-    assert_eq!(store.count().await.unwrap(), stored as u64 + 100);
+    assert_eq!(store.count().await.unwrap().pictures, stored as u64 + 100);
 }
 
 /// Enough pictures for the matrix to be saved.

@@ -1,6 +1,7 @@
 //! Keeps the best of many scores.
 
 use crate::domain::Similarity;
+use crate::store::spread::Spread;
 
 /// A picture by its number in the collection file, and how close it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,44 +10,6 @@ pub(super) struct Candidate {
     pub(super) picture: i64,
     /// Its cosine with the query.
     pub(super) similarity: Similarity,
-}
-
-/// How the scores of everything compared are spread.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Spread {
-    count: f64,
-    sum: f64,
-    squares: f64,
-}
-
-impl Spread {
-    /// Takes the scores of some rows into account; one that is no number is
-    /// left out.
-    pub(super) fn add(&mut self, dots: impl IntoIterator<Item = f32>) {
-        for dot in dots.into_iter().filter(|dot| dot.is_finite()).map(f64::from) {
-            self.count += 1.0;
-            self.sum += dot;
-            self.squares += dot * dot;
-        }
-    }
-
-    /// By how many standard deviations `similarity` is above the mean; nothing
-    /// where all scores are the same but for rounding.
-    pub(super) fn standing(&self, similarity: Similarity) -> Option<f32> {
-        let mean = self.sum / self.count;
-        let deviation = (self.squares / self.count - mean * mean).max(0.0).sqrt();
-        #[expect(clippy::cast_possible_truncation, reason = "at most the root of the count")]
-        let standing = ((f64::from(similarity.cosine()) - mean) / deviation) as f32;
-        (deviation > 1e-4).then_some(standing)
-    }
-
-    fn merge(self, other: Self) -> Self {
-        Self {
-            count: self.count + other.count,
-            sum: self.sum + other.sum,
-            squares: self.squares + other.squares,
-        }
-    }
 }
 
 /// The `limit` best candidates offered so far, and all that equal the last of
@@ -152,19 +115,6 @@ mod tests {
         assert_eq!(best(1, [0.0, -0.0]), [0, 1]);
         let opposite = (0..300).map(|i| if i == 299 { -1.000_001 } else { -1.0 });
         assert_eq!(best(1, opposite).len(), 300);
-    }
-
-    #[test]
-    fn a_standing_is_told_in_standard_deviations() {
-        let mut spread = Spread::default();
-        spread.add([0.1, 0.3, f32::NAN]);
-        spread.add([0.1, 0.3]);
-        let standing = spread.standing(Similarity::from_cosine(0.4)).unwrap();
-        assert!((standing - 2.0).abs() < 1e-5, "{standing}");
-        let mut alike = Spread::default();
-        alike.add([0.2; 9]);
-        assert_eq!(alike.standing(Similarity::from_cosine(0.2)), None);
-        assert_eq!(Spread::default().standing(Similarity::from_cosine(0.2)), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::failure::{At, STORING};
 use super::schema::{self, Kind};
+use crate::domain::Place;
 use crate::store::Error;
 
 /// How long to wait for another process's transaction. Ours take some
@@ -43,14 +44,14 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, Error> {
 pub(super) fn for_reading(path: &Path) -> Result<Connection, Error> {
     refuse_other_than_file(path)?;
     if !fs::exists(path).at(path)? {
-        return Err(Error::NoCollection { path: path.to_path_buf() });
+        return Err(Error::NoCollection { place: Place::File(path.to_path_buf()) });
     }
     // Able to write where that is allowed: SQLite then tidies up after a
     // process that was killed. Our own statements are held to reading.
     let connection = open(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .or_else(|failure| unshared(path, failure))?;
     if schema::identify(&connection).at(path)? == Kind::Empty {
-        return Err(Error::NoCollection { path: path.to_path_buf() });
+        return Err(Error::NoCollection { place: Place::File(path.to_path_buf()) });
     }
     prepare(&connection).at(path)?;
     connection.pragma_update(None, "query_only", true).at(path)?;

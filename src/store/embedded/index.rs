@@ -5,13 +5,14 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rusqlite::{Connection, Transaction};
 
-use super::best::{Candidate, Spread};
+use super::best::Candidate;
 use super::failure::At;
 use super::matrix::{Base, Changes, Matrix, Rows};
 use super::sidecar::{self, Saved};
 use super::space::{self, Space};
 use crate::domain::Embedding;
 use crate::store::Error;
+use crate::store::spread::Spread;
 
 /// The matrix of one space, brought up to date before every look at it.
 pub(super) struct Index {

@@ -5,11 +5,12 @@ use std::thread;
 
 use half::f16;
 
-use super::best::{Best, Candidate, Spread};
+use super::best::{Best, Candidate};
 use super::columns;
 use super::sidecar::Saved;
 use crate::domain::Embedding;
 use crate::store::scan::{self, Query};
+use crate::store::spread::Spread;
 
 /// Rows compared between two looks at the scores: few enough to leave room in
 /// the cache.

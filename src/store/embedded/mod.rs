@@ -39,13 +39,17 @@ use tokio::task::spawn_blocking;
 use self::failure::{At, STORING};
 use self::index::Index;
 use self::space::Space;
-pub use self::space::SpaceSummary;
-use super::{Error, VectorStore};
-use crate::domain::{CollectionSpec, Embedding, FileStamp, Hit, ImageId, Record};
+use super::{Error, Listed, Listing, Page, Refused, VectorStore};
+use crate::domain::{
+    CollectionSpec, Count, Embedding, FileStamp, Hit, ImageId, Record, SpaceSummary,
+};
 
 /// A matrix file is saved anew once this many changes are not in it: fewer
 /// are read from the collection in an instant.
 const CHANGES_WORTH_SAVING: i64 = 4096;
+
+/// How many pictures a page of a listing has.
+const PAGE: usize = 1000;
 
 /// How many pictures are looked up between two chances for others to ask.
 const TURN: usize = 256;
@@ -135,8 +139,9 @@ pub async fn spaces(path: &Path) -> Result<Vec<SpaceSummary>, Error> {
 
 #[async_trait]
 impl VectorStore for Embedded {
-    async fn upsert(&self, records: Vec<Record>) -> Result<(), Error> {
-        self.blocking(move |open| open.upsert(&records)).await
+    /// All of them are stored when it returns, or none; nothing is refused.
+    async fn upsert(&self, records: Vec<Record>) -> Result<Vec<Refused>, Error> {
+        self.blocking(move |open| open.upsert(&records)).await.map(|()| Vec::new())
     }
 
     async fn delete(&self, ids: Vec<ImageId>) -> Result<usize, Error> {
@@ -164,8 +169,13 @@ impl VectorStore for Embedded {
         .await
     }
 
-    async fn count(&self) -> Result<u64, Error> {
-        self.blocking(|open| read::count(&open.reader(), &open.space).at(&open.path)).await
+    async fn list(&self, page: Page) -> Result<Listing, Error> {
+        self.blocking(move |open| open.list(&page)).await
+    }
+
+    async fn count(&self) -> Result<Count, Error> {
+        let count = |open: &Open| read::count(&open.reader(), &open.space).at(&open.path);
+        self.blocking(count).await.map(Count::exactly)
     }
 
     /// Saves the matrix for the next opening, if enough has changed. Not
@@ -240,6 +250,15 @@ impl Open {
             }
         }
         Ok(found)
+    }
+
+    fn list(&self, page: &Page) -> Result<Listing, Error> {
+        let after = page.place().and_then(|place| place.parse().ok()).unwrap_or(0);
+        let listed = read::listed(&self.reader(), &self.space, after, PAGE).at(&self.path)?;
+        let full = listed.len() == PAGE;
+        let next = listed.last().filter(|_| full).map(|(last, _)| Page::at(last.to_string()));
+        let pictures = listed.into_iter().map(|(_, listed)| listed).collect::<Vec<Listed>>();
+        Ok(Listing { pictures, next })
     }
 
     /// Reads through a connection of its own, as that may take seconds.

@@ -2,10 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::best::{Candidate, Spread};
+use super::best::Candidate;
 use super::columns::{self, PathColumn};
 use super::space::Space;
 use crate::domain::{FileStamp, Hit, ImageId, PixelSize, Record};
+use crate::store::Listed;
+use crate::store::spread::Spread;
 
 /// The record of `id`, if it is there.
 pub(super) fn record(
@@ -24,7 +26,7 @@ pub(super) fn record(
             Ok(Record {
                 id: id.clone(),
                 stamp: stamp_from(row)?,
-                pixels: PixelSize { width: row.get(3)?, height: row.get(4)? },
+                pixels: pixels_from(row)?,
                 embedding: columns::embedding(row.get_ref(5)?.as_blob()?, space.dimension)?,
             })
         })
@@ -44,11 +46,45 @@ pub(super) fn stamp(
         )?
         .query_row(params![space.id, PathColumn(id.folder()), PathColumn(id.path())], stamp_from)
         .optional()
+        .map(Option::flatten)
 }
 
-fn stamp_from(row: &Row<'_>) -> rusqlite::Result<FileStamp> {
+/// The `size`, `modified` and `hash` that a row begins with; the hash of a
+/// file that is not known is empty.
+fn stamp_from(row: &Row<'_>) -> rusqlite::Result<Option<FileStamp>> {
+    if row.get_ref(2)?.as_blob()?.is_empty() {
+        return Ok(None);
+    }
     let size = row.get::<_, i64>(0)?.cast_unsigned();
-    Ok(FileStamp { size, modified: row.get(1)?, hash: row.get(2)? })
+    Ok(Some(FileStamp { size, modified: row.get(1)?, hash: row.get(2)? }))
+}
+
+/// The `width` and `height` that follow; a size that is not known is 0.
+fn pixels_from(row: &Row<'_>) -> rusqlite::Result<Option<PixelSize>> {
+    let pixels = PixelSize { width: row.get(3)?, height: row.get(4)? };
+    Ok((pixels.width > 0).then_some(pixels))
+}
+
+/// Pictures of the space and what is known of their files, from the picture
+/// after number `after` on; with the number of the last one.
+pub(super) fn listed(
+    connection: &Connection,
+    space: &Space,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<(i64, Listed)>> {
+    connection
+        .prepare_cached(
+            "SELECT size, modified, hash, picture.id, folder.path, picture.path FROM picture
+             JOIN folder ON folder.id = picture.folder
+             WHERE space = ?1 AND picture.id > ?2 ORDER BY picture.id LIMIT ?3",
+        )?
+        .query_map(params![space.id, after, limit.cast_signed()], |row| {
+            let folder = row.get::<_, PathColumn<_>>(4)?.0;
+            let path = row.get::<_, PathColumn<_>>(5)?.0;
+            Ok((row.get(3)?, Listed { id: ImageId::new(folder, path), stamp: stamp_from(row)? }))
+        })?
+        .collect()
 }
 
 /// How many pictures the space has.
@@ -76,8 +112,8 @@ pub(super) fn hit(
                 id: ImageId::new(folder, path),
                 similarity: candidate.similarity,
                 standing: spread.standing(candidate.similarity),
-                pixels: Some(PixelSize { width: row.get(3)?, height: row.get(4)? }),
-                stamp: Some(stamp_from(row)?),
+                pixels: pixels_from(row)?,
+                stamp: stamp_from(row)?,
             })
         })
         .optional()

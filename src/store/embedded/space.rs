@@ -1,7 +1,7 @@
 //! The spaces of a collection file: one per model, and never mixed.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -9,7 +9,9 @@ use super::columns::PathColumn;
 use super::connection::beside;
 use super::failure::At;
 use super::sidecar;
-use crate::domain::{CollectionSpec, Fingerprint, ModelId};
+use crate::domain::{
+    CollectionSpec, Count, Fingerprint, FolderSummary, ModelId, Place, SpaceSummary,
+};
 use crate::store::Error;
 
 /// How the embeddings of every space are compared.
@@ -26,25 +28,6 @@ pub(super) struct Space {
     pub(super) dimension: usize,
 }
 
-/// What one model's part of a collection holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpaceSummary {
-    /// The model that made the embeddings.
-    pub model: ModelId,
-    /// Components per embedding.
-    pub dimension: usize,
-    /// How embeddings are compared: always `cosine`.
-    pub metric: &'static str,
-    /// How many pictures there are.
-    pub pictures: u64,
-    /// How many of them each folder has, by path.
-    pub folders: Vec<(PathBuf, u64)>,
-    /// The collection's file.
-    pub path: PathBuf,
-    /// Bytes on disk of the whole collection, which its spaces share.
-    pub bytes: u64,
-}
-
 /// The space of the model in `spec`, or the reason to refuse.
 pub(super) fn find(
     connection: &Connection,
@@ -54,7 +37,8 @@ pub(super) fn find(
     let held = all(connection).at(path)?;
     let Some((_, space)) = held.iter().find(|(model, _)| *model == spec.model) else {
         let held = held.into_iter().map(|(model, _)| model).collect();
-        return Err(Error::OtherModel { path: path.into(), wanted: spec.model.clone(), held });
+        let place = Place::File(path.into());
+        return Err(Error::OtherModel { place, wanted: spec.model.clone(), held });
     };
     if space.dimension != spec.dimension {
         return Err(Error::Dimension { expected: space.dimension, actual: spec.dimension });
@@ -153,27 +137,25 @@ pub(super) fn summaries(connection: &Connection, path: &Path) -> Result<Vec<Spac
     let summarize = |(model, space): (ModelId, Space)| {
         let folders = folders(connection, &space)?;
         Ok(SpaceSummary {
-            model,
+            model: Some(model),
             dimension: space.dimension,
-            metric: METRIC,
-            pictures: folders.iter().map(|(_, pictures)| pictures).sum(),
+            pictures: Count::exactly(folders.iter().filter_map(|folder| folder.pictures).sum()),
             folders,
-            path: path.to_path_buf(),
-            bytes,
+            bytes: Some(bytes),
         })
     };
     spaces.into_iter().map(summarize).collect::<rusqlite::Result<_>>().at(path)
 }
 
-fn folders(connection: &Connection, space: &Space) -> rusqlite::Result<Vec<(PathBuf, u64)>> {
+fn folders(connection: &Connection, space: &Space) -> rusqlite::Result<Vec<FolderSummary>> {
     connection
         .prepare_cached(
             "SELECT folder.path, count(*) FROM picture JOIN folder ON folder.id = picture.folder
              WHERE picture.space = ?1 GROUP BY folder.id ORDER BY folder.path",
         )?
         .query_map([space.id], |row| {
-            let pictures = row.get(1).map(i64::cast_unsigned)?;
-            Ok((row.get::<_, PathColumn<_>>(0)?.0, pictures))
+            let pictures = Some(row.get(1).map(i64::cast_unsigned)?);
+            Ok(FolderSummary { path: row.get::<_, PathColumn<_>>(0)?.0, pictures, here: true })
         })?
         .collect()
 }

@@ -69,7 +69,10 @@ impl<'a> Batch<'a> {
 
     fn upsert_picture(&mut self, record: &Record) -> rusqlite::Result<i64> {
         let folder = self.folder(record.id.folder())?;
-        let (stamp, pixels) = (&record.stamp, &record.pixels);
+        // As `read` understands it.
+        let (width, height) = record.pixels.map_or((0, 0), |pixels| (pixels.width, pixels.height));
+        let (size, modified) = record.stamp.map_or((0, 0), |stamp| (stamp.size, stamp.modified));
+        let hash = record.stamp.as_ref().map_or(&[][..], |stamp| &stamp.hash);
         self.transaction
             .prepare_cached(
                 "INSERT INTO picture (space, folder, path, size, modified, hash, width, height)
@@ -83,11 +86,11 @@ impl<'a> Batch<'a> {
                     self.space.id,
                     folder,
                     PathColumn(record.id.path()),
-                    stamp.size.cast_signed(),
-                    stamp.modified,
-                    stamp.hash,
-                    pixels.width,
-                    pixels.height
+                    size.cast_signed(),
+                    modified,
+                    hash,
+                    width,
+                    height
                 ],
                 |row| row.get(0),
             )

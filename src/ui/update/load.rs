@@ -1,5 +1,6 @@
 //! The model, loads and downloads: in use, under way, of other processes.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use super::{has_status, search};
@@ -61,7 +62,12 @@ fn ready(state: &mut State, status: Status) -> Vec<Effect> {
         state.offered_before = true;
         effects.push(Effect::RememberOffer);
     }
-    state.folders_to_load = status.folders_or(state.preferences.images.clone()).into();
+    // What is shared is not written to by looking at it.
+    state.folders_to_load = if status.collection.is_shared() {
+        VecDeque::new()
+    } else {
+        status.folders_or(state.preferences.images.clone()).into()
+    };
     state.backend = BackendState::Ready(Box::new(status));
     effects.extend(load_next(state));
     effects

@@ -176,6 +176,7 @@ fn resized(state: &mut State, size: Size, cell: (u16, u16)) {
 fn answered(state: &mut State, event: Event) -> Vec<Effect> {
     let id = event.request();
     load::model_progress(state, &event);
+    waiting(state, &event);
     if state.gallery.awaits(id) {
         state.gallery.decoded(event);
         return Vec::new();
@@ -191,6 +192,18 @@ fn answered(state: &mut State, event: Event) -> Vec<Effect> {
         return load::elsewhere(state, event);
     }
     load::answered(state, event)
+}
+
+/// Whoever waits for the database, until it answers.
+fn waiting(state: &mut State, event: &Event) {
+    let id = event.request();
+    match event {
+        Event::Waiting(_, wait) => state.waiting = wait.clone().map(|wait| (id, wait)),
+        event if event.is_final() => {
+            state.waiting.take_if(|(waiting, _)| *waiting == id);
+        }
+        _ => {}
+    }
 }
 
 fn failed(failure: &Failure) -> Notice {

@@ -3,7 +3,7 @@
 use tui_input::Input;
 
 use super::results;
-use crate::backend::{Event, Query, Request};
+use crate::backend::{Event, Query, Remark, Request};
 use crate::ui::gallery::{Grade, Source};
 use crate::ui::message::{Effect, Intent};
 use crate::ui::state::{Answered, Asked, Focus, Notice, Overlay, Results, State};
@@ -106,8 +106,12 @@ pub(super) fn more_like_this(state: &mut State) -> Vec<Effect> {
 /// An answer to the search that is awaited.
 pub(super) fn searched(state: &mut State, event: Event) -> Vec<Effect> {
     if !event.is_final() {
-        if let Event::QueryPicture(id, thumbnail) = event {
-            state.gallery.put(Source::Query(id), Grade::Small, thumbnail);
+        match event {
+            Event::QueryPicture(id, thumbnail) => {
+                state.gallery.put(Source::Query(id), Grade::Small, thumbnail);
+            }
+            Event::Remarked(_, remark) => remarked(state, remark),
+            _ => {}
         }
         return Vec::new();
     }
@@ -132,6 +136,14 @@ pub(super) fn searched(state: &mut State, event: Event) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
+}
+
+/// Said once: it is as true of the next search, and was read.
+fn remarked(state: &mut State, remark: Remark) {
+    if state.remarked.as_ref() != Some(&remark) {
+        state.notice = Some(Notice::failed(format!("{}; {}", remark.text, remark.hint)));
+        state.remarked = Some(remark);
+    }
 }
 
 /// The same question again: whoever looks at a hit goes on looking at it.

@@ -14,7 +14,7 @@ use crate::backend::{
     PullProgress, Query, Request, RequestId, Status, Thumbnail, Tower,
 };
 use crate::domain::{
-    FileProblem, FileStamp, Fingerprint, Hit, ImageId, ModelId, PixelSize, Similarity,
+    Count, FileProblem, FileStamp, Fingerprint, Hit, ImageId, ModelId, PixelSize, Place, Similarity,
 };
 use crate::ui::graphics::Picture;
 use crate::ui::message::{Click, Effect, Intent, Message};
@@ -36,7 +36,7 @@ fn ready_status(offer: Option<Offer>) -> Status {
         dimension: 512,
         compact: true,
         offer,
-        collection: PathBuf::from("/data/car_images.db"),
+        collection: Place::File("/data/car_images.db".into()),
         spaces: Vec::new(),
     }
 }
@@ -68,7 +68,7 @@ fn half_of_a_tower() -> ModelProgress {
 
 fn answer(names: &[&str]) -> Answer {
     let hits = names.iter().zip(0..).map(|(name, place)| hit(name, place)).collect();
-    Answer { hits, searched: 60 }
+    Answer { hits, searched: Count::exactly(60) }
 }
 
 fn text(words: &str) -> Query {

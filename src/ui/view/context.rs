@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 
 use super::text;
-use crate::domain::Printable;
+use crate::domain::{Place, Printable};
 use crate::ui::action::{Action, Scope};
 use crate::ui::state::{BackendState, DownloadState, LoadState, Overlay, State};
 use crate::ui::update::scope;
@@ -74,10 +74,17 @@ fn keys(state: &State, columns: u16) -> String {
     text::joined([Some(first), Some(last)])
 }
 
-fn in_use(state: &State) -> [Option<String>; 2] {
-    let model = match &state.backend {
-        BackendState::Ready(status) => Some(Printable::new(&status.model.name).to_string()),
-        _ => None,
+/// The model, the store if it is not the one on this machine, the graphics.
+fn in_use(state: &State) -> [Option<String>; 3] {
+    let (model, store) = match &state.backend {
+        BackendState::Ready(status) => (
+            Some(Printable::new(&status.model.name).to_string()),
+            match &status.collection {
+                Place::File(_) => None,
+                Place::Database { service, .. } => Some(service.to_string()),
+            },
+        ),
+        _ => (None, None),
     };
-    [model, Some(state.graphics.clone())]
+    [model, store, Some(state.graphics.clone())]
 }

@@ -172,7 +172,7 @@ fn has_pictures(state: &State) -> bool {
     };
     loaded > 0
         || !matches!(&state.backend, BackendState::Ready(status)
-            if status.space().is_none_or(|space| space.pictures == 0))
+            if status.space().is_none_or(|space| space.pictures.pictures == 0))
 }
 
 /// Empty panes say what to do next.

@@ -58,6 +58,9 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
 
 /// What is under way, else what was last, else what there is.
 fn summary(state: &State) -> Vec<Report> {
+    if let Some(report) = waiting(state) {
+        return vec![report];
+    }
     let running: Vec<Report> = [download(state), model(state), load(state)]
         .into_iter()
         .flatten()
@@ -103,6 +106,12 @@ pub(super) fn model(state: &State) -> Option<Report> {
     })
 }
 
+/// What the database is waited for, while it is: nothing else goes on then.
+pub(super) fn waiting(state: &State) -> Option<Report> {
+    let (_, wait) = state.waiting.as_ref()?;
+    Some(Report { failed: true, ..Report::said("Waiting", progress::wait_line(wait)) })
+}
+
 /// Our own load, if there is or was one.
 pub(super) fn load(state: &State) -> Option<Report> {
     Some(match &state.load {
@@ -144,9 +153,10 @@ fn running(title: &'static str, progress: &LoadProgress) -> Report {
 pub(super) fn in_collection(state: &State) -> Report {
     match &state.backend {
         BackendState::Ready(status) => {
-            let pictures = status.space().map_or(0, |space| space.pictures);
-            let pictures = text::counted(pictures, "picture");
-            Report::said("Load", format!("{pictures} in the collection"))
+            let count = status.space().map(|space| space.pictures).unwrap_or_default();
+            let about = if count.exact || count.pictures == 0 { "" } else { "about " };
+            let pictures = text::counted(count.pictures, "picture");
+            Report::said("Load", format!("{about}{pictures} in the collection"))
         }
         BackendState::Failed(failure) => {
             Report { failed: true, ..Report::said("Load", failure.to_string()) }

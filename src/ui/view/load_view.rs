@@ -48,8 +48,8 @@ pub(super) fn draw(state: &State, scroll: u16, frame: &mut Frame<'_>) {
 fn under_way(state: &State, width: u16) -> Vec<Line<'static>> {
     let theme = &state.preferences.theme;
     let bar = width / 3;
-    let reports =
-        [load::download(state), load::model(state), load::load(state)].into_iter().flatten();
+    let reports = [load::waiting, load::download, load::model, load::load];
+    let reports = reports.into_iter().filter_map(|report| report(state));
     let mut lines = vec![model(state), Line::default()];
     for report in reports.chain(load::elsewhere(state)) {
         lines.extend(two_lines(report, state, bar));
@@ -85,7 +85,7 @@ fn model(state: &State) -> Line<'static> {
         BackendState::Ready(status) => text::joined([
             Some(Printable::new(&status.model.name).to_string()),
             Some(format!("{} dimensions", status.dimension)),
-            Some(format!("collection {}", Printable::new(&status.collection))),
+            Some(format!("collection {}", status.collection)),
         ]),
         BackendState::Failed(failure) => failure.to_string(),
         BackendState::Unasked | BackendState::Opening(_) => "opening …".into(),

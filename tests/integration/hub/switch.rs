@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use carlens::backend::{Backend, Event, ModelChoice, Request, RequestId, Settings, Status};
+use carlens::backend::{
+    Backend, Collection, Event, ModelChoice, Request, RequestId, Settings, Status,
+};
 use carlens::hub::Hub;
 use tokio::time::timeout;
 
@@ -37,7 +39,7 @@ async fn a_downloaded_model_is_used_at_once_and_not_offered_again() {
     let mut backend = Backend::spawn(Settings {
         model: ModelChoice::Auto,
         hub: Hub::new(&stub.endpoint(), folder.path().join("hub")).unwrap(),
-        collection: folder.path().join("cars.db"),
+        collection: Collection::Embedded(folder.path().join("cars.db")),
     });
     let before = status(&mut backend, 1).await;
     assert!(before.compact && before.offer.is_some());

@@ -158,8 +158,8 @@ mod tests {
         Record {
             id: ImageId::new(Path::new("/cars"), Path::new(name)),
             embedding: Embedding::normalize(vec![0.0, 0.0, 3.0, 0.0, 4.0]).unwrap(),
-            stamp: FileStamp { size: 1, modified: 2, hash: [3; 32] },
-            pixels: PixelSize { width: 4, height: 3 },
+            stamp: Some(FileStamp { size: 1, modified: 2, hash: [3; 32] }),
+            pixels: Some(PixelSize { width: 4, height: 3 }),
         }
     }
 

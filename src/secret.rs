@@ -16,8 +16,20 @@ impl Secret {
         Some(token.trim()).filter(|token| !token.is_empty()).map(|token| Self(token.to_owned()))
     }
 
+    /// `text` without anything in it that looks like a token of Astra's.
+    pub(crate) fn hide_tokens(text: &str) -> String {
+        let mut parts = text.split("AstraCS:");
+        let mut hidden = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let is_of_token = |c: char| c.is_ascii_alphanumeric() || "-_:.+/=".contains(c);
+            hidden.push_str("AstraCS:[hidden]");
+            hidden.push_str(part.trim_start_matches(is_of_token));
+        }
+        hidden
+    }
+
     /// The token itself, for the header of a request.
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -37,6 +49,13 @@ mod tests {
         let secret = Secret::new(" hf_abc\n").unwrap();
         assert_eq!(format!("{secret:?}"), "[hidden]");
         assert_eq!(secret.expose(), "hf_abc");
+    }
+
+    #[test]
+    fn tokens_are_hidden_in_any_text() {
+        let text = "\"AstraCS:a-b:0f1\", and AstraCS:c";
+        assert_eq!(Secret::hide_tokens(text), "\"AstraCS:[hidden]\", and AstraCS:[hidden]");
+        assert_eq!(Secret::hide_tokens("nothing here"), "nothing here");
     }
 
     #[test]

@@ -1,0 +1,8 @@
+//! Collections behind the Data API: against a server on loopback that does
+//! what the real one does, and against a real one where it is named.
+
+mod article;
+mod faults;
+mod live;
+mod scene;
+mod store;
