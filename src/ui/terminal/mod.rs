@@ -9,6 +9,7 @@ mod cells;
 mod end_request;
 mod environment;
 mod errors;
+mod input;
 mod passthrough;
 mod probe;
 mod replies;

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{Event, EventStream, KeyEvent};
@@ -17,6 +17,7 @@ use ratatui::{Frame, Terminal};
 use super::Tty;
 use super::cells::Cells;
 use super::environment::Environment;
+use super::input;
 use super::passthrough::Passthrough;
 use super::probe::Probe;
 use super::session::Session;
@@ -25,6 +26,9 @@ use super::typed::{self, LateAnswers};
 use crate::ui::graphics::{
     Encoder, GraphicsChoice, Primed, Protocol, Settings, choose, prime, wrap,
 };
+
+/// An answer that has not come by then is not coming any more.
+const LATEST_ANSWER: Duration = Duration::from_secs(10);
 
 /// Why there is no screen.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,7 @@ impl Screen {
         // pictures are made of, and reversed text too.
         crossterm::style::force_color_output(true);
         let environment = Environment::read();
+        input::reopen();
         let primed = if must_ask(choice) { prime() } else { Primed::default() };
         let mut tty = Tty::open()?;
         let mut session = Session::begin(tty.clone())?;
@@ -118,9 +123,12 @@ impl Screen {
     /// What happens from now on; first, the keys that were pressed while the
     /// terminal was asked. A reader of its own would steal from this one.
     pub fn events(&mut self) -> impl Stream<Item = io::Result<Event>> + Unpin + use<> {
-        let mut late = self.late;
+        let (mut late, hope_until) = (self.late, Instant::now() + LATEST_ANSWER);
         let typed = std::mem::take(&mut self.typed).into_iter().map(|key| Ok(Event::Key(key)));
         let coming = EventStream::new().filter(move |event| {
+            if Instant::now() > hope_until {
+                late = LateAnswers::None;
+            }
             let answer = event.as_ref().is_ok_and(|event| late.swallow(event));
             futures::future::ready(!answer)
         });

@@ -26,15 +26,23 @@ fn key(c: char) -> KeyEvent {
 ///
 /// The reader of events knows some answers and drops them. Those it does not
 /// know reach it as Alt and the letter that begins them, the text one by one,
-/// and Alt and a backslash.
+/// and Alt and a backslash. Where an answer arrives in pieces, Escape comes as
+/// a key of its own, and then what it begins.
 #[derive(Clone, Copy, Debug)]
 pub enum LateAnswers {
-    /// All answers came in time: every key is one.
+    /// All answers came in time, or none is to be expected any more: every key
+    /// is one.
     None,
     /// Some may come.
     Awaited,
-    /// One is coming; so much of it at most.
-    Coming(u8),
+    /// Escape was pressed, or begins one.
+    Escaped,
+    /// One is coming, up to a backslash after Escape; so much of it at most.
+    Text(u8),
+    /// The same, after Escape.
+    TextEscaped(u8),
+    /// One is coming, up to a letter; so much of it at most.
+    Parameters(u8),
 }
 
 /// Longer than any answer to our questions.
@@ -43,20 +51,32 @@ const LONGEST: u8 = 120;
 impl LateAnswers {
     /// Whether `event` is part of an answer.
     pub fn swallow(&mut self, event: &Event) -> bool {
-        let Event::Key(KeyEvent { code: KeyCode::Char(c), modifiers, .. }) = event else {
-            return false;
+        let Event::Key(KeyEvent { code, modifiers, .. }) = event else { return false };
+        let escaped = modifiers.contains(KeyModifiers::ALT)
+            || matches!(self, Self::Escaped | Self::TextEscaped(_));
+        let before = *self;
+        *self = match (before, code) {
+            (Self::None, _) => Self::None,
+            (Self::Awaited, KeyCode::Esc) => Self::Escaped,
+            (Self::Awaited | Self::Escaped, KeyCode::Char(c)) if escaped => match c {
+                'P' | '_' | ']' => Self::Text(LONGEST),
+                '[' => Self::Parameters(LONGEST),
+                _ => Self::Awaited,
+            },
+            (Self::Awaited | Self::Escaped, _) => Self::Awaited,
+            (Self::Text(_) | Self::TextEscaped(_), KeyCode::Char('\\')) if escaped => Self::Awaited,
+            (Self::Text(left) | Self::TextEscaped(left), code) => match left.checked_sub(1) {
+                Some(left) if *code == KeyCode::Esc => Self::TextEscaped(left),
+                Some(left) => Self::Text(left),
+                None => Self::None,
+            },
+            (Self::Parameters(_), KeyCode::Char(c)) if c.is_ascii_alphabetic() => Self::Awaited,
+            (Self::Parameters(left), _) => left.checked_sub(1).map_or(Self::None, Self::Parameters),
         };
-        let alt = modifiers.contains(KeyModifiers::ALT);
-        *self = match *self {
-            Self::Awaited if alt && matches!(c, 'P' | '_') => Self::Coming(LONGEST),
-            Self::Coming(_) if alt && *c == '\\' => {
-                *self = Self::Awaited;
-                return true;
-            }
-            Self::Coming(left) => left.checked_sub(1).map_or(Self::None, Self::Coming),
-            other => return matches!(other, Self::Coming(_)),
-        };
-        matches!(self, Self::Coming(_))
+        let within =
+            |state| matches!(state, Self::Text(_) | Self::TextEscaped(_) | Self::Parameters(_));
+        // Escape itself is passed on: it may be the key.
+        within(*self) || within(before) && !matches!(*self, Self::None)
     }
 }
 
@@ -99,6 +119,33 @@ mod tests {
     fn late_answers_are_not_typed() {
         let answers = "re\x1bP>|XTerm(379)\x1b\\d\x1b_Gi=31;OK\x1b\\!";
         assert_eq!(passed(&mut LateAnswers::Awaited, answers), "red!");
+    }
+
+    /// As they reach us when they arrive byte by byte.
+    fn passed_in_pieces(answers: &mut LateAnswers, bytes: &str) -> String {
+        let key = |c| match c {
+            '\x1b' => KeyCode::Esc,
+            c => KeyCode::Char(c),
+        };
+        let is_passed = |c: &char| !answers.swallow(&Event::Key(key(*c).into()));
+        bytes.chars().filter(is_passed).filter(|c| *c != '\x1b').collect()
+    }
+
+    #[test]
+    fn late_answers_in_pieces_are_not_typed() {
+        let answers = "re\x1bP>|XTerm(379)\x1b\\\x1b[6;18;9t\x1b[?62;4;22cd\x1b_Gi=31;OK\x1b\\!";
+        assert_eq!(passed_in_pieces(&mut LateAnswers::Awaited, answers), "red!");
+    }
+
+    #[test]
+    fn escape_is_a_key_wherever_no_answer_follows() {
+        let mut answers = LateAnswers::Awaited;
+        let escape = Event::Key(KeyCode::Esc.into());
+        assert!(!answers.swallow(&escape));
+        assert_eq!(passed(&mut answers, "red"), "red");
+        assert!(!answers.swallow(&escape));
+        assert!(!answers.swallow(&Event::Key(KeyCode::Enter.into())));
+        assert_eq!(passed(&mut answers, "[P_"), "[P_");
     }
 
     #[test]

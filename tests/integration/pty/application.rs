@@ -99,6 +99,19 @@ fn a_pasted_path_finds_its_picture_first() {
 }
 
 #[test]
+fn a_flood_of_keys_leaves_nobody_deaf() {
+    let machine = tempfile::tempdir().unwrap();
+    let mut terminal = start(&machine);
+    terminal.wait_for_text("3 embedded, 0 unchanged, 0 failed");
+    // More than the terminal's queue holds, and not in brackets.
+    terminal.press(&"x".repeat(6000));
+    terminal.press("\x15red convertible\r");
+    wait_for_selected(&terminal, "car-005.jpg");
+    terminal.quit();
+    terminal.assert_restored();
+}
+
+#[test]
 fn a_window_of_another_size_shows_the_same() {
     let machine = tempfile::tempdir().unwrap();
     let mut terminal = start(&machine);
