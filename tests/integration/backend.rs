@@ -21,13 +21,13 @@ use crate::web_stub::{Page, WebStub};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A folder of pictures and a place for a collection.
-struct Scene {
+pub struct Scene {
     folder: TempDir,
 }
 
 impl Scene {
     /// `pictures` of them, each of another colour.
-    fn with(pictures: u8) -> Self {
+    pub fn with(pictures: u8) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("cars")).unwrap();
         for n in 0..pictures {
@@ -40,7 +40,7 @@ impl Scene {
         Self { folder }
     }
 
-    fn cars(&self) -> PathBuf {
+    pub fn cars(&self) -> PathBuf {
         self.folder.path().join("cars").canonicalize().unwrap()
     }
 
@@ -49,32 +49,36 @@ impl Scene {
     }
 
     fn backend_with(&self, checkpoint: &str, collection: PathBuf) -> Backend {
+        self.backend_on(checkpoint, Collection::Embedded(collection))
+    }
+
+    pub fn backend_on(&self, checkpoint: &str, collection: Collection) -> Backend {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
         Backend::spawn(Settings {
             model: ModelChoice::Folder(fixtures.join(checkpoint)),
             hub: Hub::new("http://127.0.0.1:9", self.folder.path().join("hub")).unwrap(),
-            collection: Collection::Embedded(collection),
+            collection,
         })
     }
 
-    fn load(&self, id: u64) -> Request {
+    pub fn load(&self, id: u64) -> Request {
         Request::Load { id: RequestId(id), folder: self.cars() }
     }
 }
 
-const TINY: &str = "clip-tiny-quick-gelu";
-const OTHER: &str = "clip-tiny-gelu";
+pub const TINY: &str = "clip-tiny-quick-gelu";
+pub const OTHER: &str = "clip-tiny-gelu";
 
-fn search(id: u64, words: &str) -> Request {
+pub fn search(id: u64, words: &str) -> Request {
     Request::Search { id: RequestId(id), query: Query::Text(words.into()), limit: 5 }
 }
 
-async fn next(backend: &mut Backend) -> Event {
+pub async fn next(backend: &mut Backend) -> Event {
     timeout(PATIENCE, backend.next_event()).await.expect("an event in time").expect("a backend")
 }
 
 /// Sends `request` and returns all its events, the final one last.
-async fn answer(backend: &mut Backend, request: Request) -> Vec<Event> {
+pub async fn answer(backend: &mut Backend, request: Request) -> Vec<Event> {
     let id = request.id();
     backend.send(request).await;
     let mut events = Vec::new();
@@ -86,12 +90,12 @@ async fn answer(backend: &mut Backend, request: Request) -> Vec<Event> {
     events
 }
 
-async fn last(backend: &mut Backend, request: Request) -> Event {
+pub async fn last(backend: &mut Backend, request: Request) -> Event {
     answer(backend, request).await.pop().unwrap()
 }
 
 #[track_caller]
-fn failed(event: &Event) -> &Failure {
+pub fn failed(event: &Event) -> &Failure {
     let Event::Failed(_, failure) = event else { panic!("no failure: {event:?}") };
     failure
 }

@@ -4,5 +4,6 @@
 mod article;
 mod faults;
 mod live;
+mod load;
 mod scene;
 mod store;
