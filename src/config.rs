@@ -231,11 +231,10 @@ impl Settings {
         let text = |name| lookup(name).map(|value| value.to_string_lossy().into_owned());
         let wrong = |setting, reason: String| Error::Value { setting, reason };
         let limit = text("CARLENS_LIMIT").map(|limit| limit.parse()).transpose();
-        let graphics =
-            text("CARLENS_GRAPHICS").map(|name| GraphicsChoice::from_str(&name, true)).transpose();
+        let graphics = text("CARLENS_GRAPHICS").map(|name| choice(&name)).transpose();
         let mouse = text("CARLENS_MOUSE").map(|mouse| mouse.parse()).transpose();
-        let store = text("CARLENS_STORE").map(|name| StoreChoice::from_str(&name, true));
-        let store = store.transpose().map_err(|reason| wrong("CARLENS_STORE", reason))?;
+        let store = text("CARLENS_STORE").map(|name| choice(&name)).transpose();
+        let store = store.map_err(|reason| wrong("CARLENS_STORE", reason))?;
         Ok(Self {
             model: text("CARLENS_MODEL"),
             images: lookup("CARLENS_IMAGES").map(PathBuf::from),
@@ -388,6 +387,15 @@ fn astra_settings(
         adopt: settings.adopt,
         patience: astra::Patience::default(),
     }))
+}
+
+/// The choice called `name`, or a sentence with those there are.
+fn choice<T: ValueEnum>(name: &str) -> Result<T, String> {
+    T::from_str(name, true).map_err(|_| {
+        let names = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
+        format!("there is no {:?}: choose {}", Printable::new(name).to_string(), names.join(", "))
+    })
 }
 
 /// A name on this machine for a collection elsewhere: one for each.

@@ -102,23 +102,28 @@ fn run_ui(config: Config, hub: Hub) -> Result<Outcome, Error> {
     state.graphics = screen.description();
     state.remote = is_remote(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     let settings = backend::Settings { model: config.model, hub, collection: config.collection };
-    run_async(async {
+    let outcome = run_async(async {
         let mut backend = Backend::spawn(settings);
         let input = screen.events();
-        let ended = tokio::select! {
-            ended = ui::run(&mut screen, input, &mut backend, &mut state, &notes) => ended,
-            ended = end_request.arrived() => ended,
+        let outcome = tokio::select! {
+            ended = ui::run(&mut screen, input, &mut backend, &mut state, &notes) => {
+                ended.map(|()| Outcome::Found)
+            }
+            asked = end_request.arrived() => asked.map(|()| Outcome::Interrupted),
         };
         drop(screen);
         backend.shutdown().await;
-        ended
+        outcome
     })?;
     let mut out = io::stdout().lock();
     for path in state.printed_at_exit() {
         out.write_all(path.as_os_str().as_encoded_bytes())?;
         out.write_all(b"\n")?;
     }
-    Ok(Outcome::Found)
+    if outcome == Outcome::Interrupted {
+        writeln!(io::stderr(), "carlens was asked to end")?;
+    }
+    Ok(outcome)
 }
 
 /// Whether a viewer started here would open where nobody sits.

@@ -24,7 +24,7 @@ pub enum Message {
     /// Nothing has been typed for a moment since this edit.
     TypingPaused(u64),
     /// The text that was typed turned out to mean this.
-    Understood(Intent, Option<Query>),
+    Understood(Intent, Option<Typed>),
     /// The folder that was asked about is there, or not.
     FolderFound(PathBuf, bool),
     /// The backend says something.
@@ -48,6 +48,15 @@ pub enum Click {
     WheelUp,
     /// The wheel turns down.
     WheelDown,
+}
+
+/// What typed text means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// Something to search for.
+    Query(Query),
+    /// A folder to load.
+    Folder(PathBuf),
 }
 
 /// Why the meaning of the typed text is asked for.
@@ -81,8 +90,8 @@ pub enum Effect {
     /// Show this file in the system's viewer and come back with
     /// [`Message::Opened`].
     Open(PathBuf),
-    /// Put this text on the clipboard of the terminal.
-    Copy(String),
+    /// Put this on the clipboard of the terminal; paths are bytes.
+    Copy(Vec<u8>),
     /// Take the mouse, or give it back to the terminal.
     TakeMouse(bool),
     /// Send everything to the terminal again.

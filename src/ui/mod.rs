@@ -41,7 +41,7 @@ pub use theme::{Error as ThemeError, Theme};
 
 use crate::backend::{Backend, Query, RequestId};
 use graphics::Encoder;
-use message::{Click, Intent};
+use message::{Click, Intent, Typed};
 use terminal::Screen;
 
 /// How long typing must pause before the words are searched for: longer than
@@ -88,7 +88,7 @@ pub trait Canvas {
     ///
     /// # Errors
     /// If the terminal cannot be written to.
-    fn copy(&mut self, text: &str) -> io::Result<()>;
+    fn copy(&mut self, text: &[u8]) -> io::Result<()>;
 
     /// Gives the terminal back to the shell until it brings us back.
     ///
@@ -126,7 +126,7 @@ impl Canvas for Screen {
         Screen::take_mouse(self, take)
     }
 
-    fn copy(&mut self, text: &str) -> io::Result<()> {
+    fn copy(&mut self, text: &[u8]) -> io::Result<()> {
         Screen::copy(self, text)
     }
 
@@ -259,7 +259,7 @@ impl<C: Canvas> Rim<'_, C> {
                 Message::FolderFound(folder, found)
             }),
             Effect::Open(path) => self.on_a_thread(move || {
-                let opened = open::that_detached(&path).map_err(|error| error.to_string());
+                let opened = open::that_detached(&path).map_err(|error| not_opened(&error));
                 Message::Opened(path, opened)
             }),
             Effect::Copy(text) => self.canvas.copy(&text)?,
@@ -306,11 +306,21 @@ impl<C: Canvas> Rim<'_, C> {
 
 /// What `typed` means. While it is still being typed, only what is there
 /// already counts as a picture.
-fn understand(intent: Intent, typed: &str) -> Option<Query> {
-    let query = query::parse(typed, Path::is_file, std::env::home_dir().as_deref())?;
-    match (intent, &query) {
-        (Intent::Preview, Query::Address(_)) => None,
-        (Intent::Preview, Query::Picture(path)) if !path.is_file() => None,
-        _ => Some(query),
+fn understand(intent: Intent, typed: &str) -> Option<Typed> {
+    let home = std::env::home_dir();
+    let typed = query::parse(typed, Path::is_file, Path::is_dir, home.as_deref())?;
+    match (intent, &typed) {
+        (Intent::Preview, Typed::Query(Query::Address(_))) => None,
+        (Intent::Preview, Typed::Query(Query::Picture(path))) if !path.is_file() => None,
+        _ => Some(typed),
+    }
+}
+
+/// Why a viewer did not open a picture, without the words of the language.
+fn not_opened(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "none is installed".into(),
+        io::ErrorKind::Other => "it ended with an error".into(),
+        _ => error.to_string(),
     }
 }

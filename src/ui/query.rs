@@ -1,33 +1,49 @@
-//! What was typed, understood: words, or the path or address of a picture.
+//! What was typed, understood: words, the path or address of a picture, or a
+//! folder to load.
 
 use std::path::{Path, PathBuf};
 
 use crate::backend::Query;
 use crate::picture::named_like_a_picture;
+use crate::ui::message::Typed;
 
 /// Reads `typed` as a query, or `None` if there is nothing in it.
 ///
 /// A path may be quoted, escaped or a `file://` address, as terminals paste a
 /// dropped file. What looks like a path of a picture is one even if no such
-/// file exists, so that a typing error is not searched for as words. A `/`
+/// file exists, so that a typing error is not searched for as words. A folder
+/// is one only if it starts like a path: `red` may be one and is a word. A `/`
 /// typed out of habit before words is passed over.
 pub(super) fn parse(
     typed: &str,
     is_file: impl Fn(&Path) -> bool,
+    is_folder: impl Fn(&Path) -> bool,
     home: Option<&Path>,
-) -> Option<Query> {
+) -> Option<Typed> {
     let typed = typed.trim();
     if is_address(typed) {
-        return Some(Query::Address(typed.to_owned()));
+        return Some(Typed::Query(Query::Address(typed.to_owned())));
     }
     let candidates = candidates(typed, home);
     let existing = candidates.iter().find(|path| is_file(path));
     let meant = candidates.iter().find(|path| is_rooted(typed) && named_like_a_picture(path));
     if let Some(path) = existing.or(meant) {
-        return Some(Query::Picture(path.clone()));
+        return Some(Typed::Query(Query::Picture(path.clone())));
+    }
+    let folder = candidates.iter().find(|path| is_rooted(typed) && is_folder(path));
+    // A lone `/` is on the way to words.
+    if let Some(folder) = folder.filter(|_| typed.len() > 1) {
+        return Some(Typed::Folder(folder.clone()));
     }
     let words = typed.strip_prefix('/').unwrap_or(typed).trim();
-    (!words.is_empty()).then(|| Query::Text(words.to_owned()))
+    (!words.is_empty()).then(|| Typed::Query(Query::Text(words.to_owned())))
+}
+
+/// Whether it is searched for only when it is confirmed: it starts like a path
+/// or an address.
+pub(super) fn waits_for_enter(typed: &str) -> bool {
+    let typed = typed.trim();
+    typed.len() > 1 && (is_rooted(typed) || is_address(typed))
 }
 
 /// Whether it is an address of the web, and nothing more.
@@ -94,12 +110,35 @@ mod tests {
     use super::*;
 
     fn parsed(typed: &str) -> Option<Query> {
+        match understood(typed) {
+            Some(Typed::Query(query)) => Some(query),
+            Some(Typed::Folder(folder)) => panic!("{typed} is the folder {folder:?}"),
+            None => None,
+        }
+    }
+
+    fn understood(typed: &str) -> Option<Typed> {
         let files = ["/cars/my car.jpg", "/home/me/a.png", "relative.jpg", "/cars/no-extension"];
         parse(
             typed,
             |path| files.iter().any(|file| Path::new(file) == path),
+            |path| ["/cars", "/home/me/my cars", "red"].iter().any(|f| Path::new(f) == path),
             Some(Path::new("/home/me")),
         )
+    }
+
+    #[test]
+    fn a_folder_is_one_to_load() {
+        for (typed, folder) in [
+            ("/cars", "/cars"),
+            ("~/my cars", "/home/me/my cars"),
+            ("'/home/me/my cars'", "/home/me/my cars"),
+            ("file:///home/me/my%20cars", "/home/me/my cars"),
+        ] {
+            assert_eq!(understood(typed), Some(Typed::Folder(folder.into())), "{typed}");
+        }
+        assert_eq!(parsed("red"), Some(Query::Text("red".into())));
+        assert_eq!(parsed("/trucks"), Some(Query::Text("trucks".into())));
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "to be compared with what is parsed")]

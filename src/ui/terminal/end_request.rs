@@ -2,8 +2,9 @@
 
 use std::io;
 
-/// Watches for SIGTERM and SIGHUP, which would otherwise end the program with
-/// the terminal still taken over.
+/// Watches for SIGTERM, SIGHUP, SIGINT and SIGQUIT, which would otherwise end
+/// the program with the terminal still taken over. From the keyboard none of
+/// them comes, as Ctrl-C and Ctrl-\\ are keys like others here.
 ///
 /// Made before the screen is entered, it also notices what arrives while the
 /// terminal is still being asked what it is.
@@ -21,10 +22,10 @@ impl EndRequest {
     /// If the system refuses.
     #[cfg(unix)]
     pub fn watch() -> io::Result<Self> {
-        use signal_hook::consts::{SIGHUP, SIGTERM};
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
         let arrived = std::sync::Arc::default();
-        for signal in [SIGTERM, SIGHUP] {
+        for signal in [SIGTERM, SIGHUP, SIGINT, SIGQUIT] {
             signal_hook::flag::register(signal, std::sync::Arc::clone(&arrived))?;
         }
         Ok(Self { arrived })
@@ -44,10 +45,14 @@ impl EndRequest {
         // The streams first: what the flag misses is then theirs.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut quit = signal(SignalKind::quit())?;
         if !self.arrived.load(Ordering::SeqCst) {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = quit.recv() => {}
             }
         }
         Ok(())

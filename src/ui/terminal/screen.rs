@@ -168,7 +168,7 @@ impl Screen {
     /// # Errors
     ///
     /// If the terminal is gone.
-    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+    pub fn copy(&mut self, text: &[u8]) -> io::Result<()> {
         let mut sequence = String::new();
         let copy = CopyToClipboard::to_clipboard_from(text);
         // Writing to a String cannot fail.

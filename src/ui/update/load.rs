@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{has_status, search};
 use crate::backend::{Event, LoadProgress, PullProgress, Request, RequestId, Status};
+use crate::domain::Printable;
 use crate::ui::message::Effect;
 use crate::ui::state::{BackendState, DownloadState, LoadState, Notice, State};
 
@@ -77,10 +78,27 @@ fn load_next(state: &mut State) -> Option<Effect> {
     state.folders_to_load.pop_front().map(Effect::FindFolder)
 }
 
+/// Loads `folder` as well, once what is being loaded is done.
+pub(super) fn load_too(state: &mut State, folder: PathBuf) -> Vec<Effect> {
+    state.notice = Some(Notice::said(format!("loading {}", Printable::new(&folder))));
+    state.query.reset();
+    state.folders_to_load.push_back(folder);
+    match state.load {
+        LoadState::Running { .. } => Vec::new(),
+        _ => load_next(state).into_iter().collect(),
+    }
+}
+
 /// Loads it if it is there. A folder that is gone today is no reason to
-/// complain at every start.
+/// complain at every start, unless there is nothing else.
 pub(super) fn folder_found(state: &mut State, folder: PathBuf, found: bool) -> Vec<Effect> {
     if !found {
+        let empty = matches!(&state.backend, BackendState::Ready(status)
+            if status.space().is_none_or(|space| space.pictures.pictures == 0));
+        if empty {
+            let folder = Printable::new(&folder);
+            state.notice = Some(Notice::failed(format!("there is no folder {folder} to load")));
+        }
         return load_next(state).into_iter().collect();
     }
     let id = state.next_id();

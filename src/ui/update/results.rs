@@ -65,14 +65,14 @@ pub(super) fn opened(state: &mut State, path: &Path, outcome: Result<(), String>
     let path = Printable::new(path);
     state.notice = Some(match outcome {
         Ok(()) => Notice::said(format!("opened {path}")),
-        Err(reason) => Notice::failed(format!("no viewer could be started ({reason}): {path}")),
+        Err(reason) => Notice::failed(format!("{path}: the viewer could not show it ({reason})")),
     });
 }
 
 pub(super) fn copy_path(state: &mut State) -> Vec<Effect> {
     let Some(path) = state.selected().map(|hit| hit.id.location()) else { return Vec::new() };
     state.notice = Some(Notice::said(format!("copied {}", Printable::new(&path))));
-    vec![Effect::Copy(path.to_string_lossy().into_owned())]
+    vec![Effect::Copy(path.into_os_string().into_encoded_bytes())]
 }
 
 pub(super) fn copy_paths(state: &mut State) -> Vec<Effect> {
@@ -81,8 +81,8 @@ pub(super) fn copy_paths(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     state.notice = Some(Notice::said(format!("copied {}", counted(paths.len(), "path"))));
-    let lines: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
-    vec![Effect::Copy(lines.join("\n"))]
+    let lines: Vec<_> = paths.iter().map(|path| path.as_os_str().as_encoded_bytes()).collect();
+    vec![Effect::Copy(lines.join(&b'\n'))]
 }
 
 fn all(state: &State) -> Vec<PathBuf> {

@@ -2,10 +2,10 @@
 
 use tui_input::Input;
 
-use super::results;
+use super::{load, results};
 use crate::backend::{Event, Query, Remark, Request};
 use crate::ui::gallery::{Grade, Source};
-use crate::ui::message::{Effect, Intent};
+use crate::ui::message::{Effect, Intent, Typed};
 use crate::ui::state::{Answered, Asked, Focus, Notice, Overlay, Results, State};
 
 /// Results to go back to.
@@ -56,8 +56,17 @@ pub(super) fn submit(state: &mut State) -> Vec<Effect> {
 }
 
 /// Searches for what the typed text means.
-pub(super) fn understood(state: &mut State, intent: Intent, query: Option<Query>) -> Vec<Effect> {
-    let Some(query) = query else { return Vec::new() };
+pub(super) fn understood(state: &mut State, intent: Intent, typed: Option<Typed>) -> Vec<Effect> {
+    let query = match typed {
+        None => return Vec::new(),
+        Some(Typed::Folder(folder)) => {
+            return match intent {
+                Intent::Submit => load::load_too(state, folder),
+                Intent::Preview => Vec::new(),
+            };
+        }
+        Some(Typed::Query(query)) => query,
+    };
     match intent {
         Intent::Submit => {
             let mut effects = remember(state);
@@ -118,24 +127,33 @@ pub(super) fn searched(state: &mut State, event: Event) -> Vec<Effect> {
     let Some(asked) = state.search.waiting.take() else { return Vec::new() };
     match event {
         Event::SearchFinished(_, answer) => {
-            let before = std::mem::take(&mut state.search.answered);
             let mut results = Results { asked, answer, selected: 0 };
-            if let Answered::Hits(before) = before {
-                if before.asked.query == results.asked.query {
+            match std::mem::take(&mut state.search.answered) {
+                Answered::Hits(before) if before.asked.query == results.asked.query => {
                     keep_place(&mut results, &before);
-                } else if before.asked.submitted {
-                    state.search.before.push(before);
-                    let excess = state.search.before.len().saturating_sub(MOST_BEFORE);
-                    state.search.before.drain(..excess);
                 }
+                before => put_aside(state, before),
             }
             state.gallery.forgive();
             state.search.answered = Answered::Hits(results);
         }
-        Event::Failed(_, failure) => state.search.answered = Answered::Failed(failure),
+        Event::Failed(_, failure) => {
+            let before = std::mem::replace(&mut state.search.answered, Answered::Failed(failure));
+            put_aside(state, before);
+        }
         _ => {}
     }
     Vec::new()
+}
+
+/// What was asked in earnest can be gone back to.
+fn put_aside(state: &mut State, answered: Answered) {
+    let Answered::Hits(results) = answered else { return };
+    if results.asked.submitted {
+        state.search.before.push(results);
+        let excess = state.search.before.len().saturating_sub(MOST_BEFORE);
+        state.search.before.drain(..excess);
+    }
 }
 
 /// Said once: it is as true of the next search, and was read.

@@ -11,13 +11,14 @@ use ratatui::{Terminal, backend::TestBackend};
 use super::{start, update};
 use crate::backend::{
     Answer, Event, Exported, Failure, LoadElsewhere, LoadProgress, ModelProgress, Offer,
-    PullProgress, Query, Request, RequestId, Status, Thumbnail, Tower,
+    PullProgress, Query, Remark, Request, RequestId, Status, Thumbnail, Tower, Wait, WaitReason,
 };
 use crate::domain::{
-    Count, FileProblem, FileStamp, Fingerprint, Hit, ImageId, ModelId, PixelSize, Place, Similarity,
+    Count, FileProblem, FileStamp, Fingerprint, Hit, ImageId, ModelId, PixelSize, Place, Service,
+    Similarity,
 };
 use crate::ui::graphics::Picture;
-use crate::ui::message::{Click, Effect, Intent, Message};
+use crate::ui::message::{Click, Effect, Intent, Message, Typed};
 use crate::ui::state::{
     Answered, BackendState, DownloadState, Focus, LoadState, Overlay, Preferences, State,
 };
@@ -38,6 +39,15 @@ fn ready_status(offer: Option<Offer>) -> Status {
         offer,
         collection: Place::File("/data/car_images.db".into()),
         spaces: Vec::new(),
+    }
+}
+
+fn in_astra() -> Place {
+    Place::Database {
+        service: Service::Astra,
+        endpoint: "https://0-us-east-2.apps.astra.datastax.com".into(),
+        keyspace: "default_keyspace".into(),
+        collection: "car_images".into(),
     }
 }
 
@@ -155,7 +165,7 @@ impl Scene {
         assert!(
             matches!(self.effects().last(), Some(Effect::Understand(Intent::Submit, typed)) if typed == words)
         );
-        self.say(Message::Understood(Intent::Submit, Some(text(words))));
+        self.say(Message::Understood(Intent::Submit, Some(Typed::Query(text(words)))));
         self.asked()
     }
 
@@ -272,14 +282,14 @@ mod queries {
         assert!(
             matches!(&scene.effects()[..], [Effect::Understand(Intent::Preview, typed)] if typed == "red")
         );
-        scene.say(Message::Understood(Intent::Preview, Some(text("red"))));
+        scene.say(Message::Understood(Intent::Preview, Some(Typed::Query(text("red")))));
         let id = scene.asked();
         scene.hear(Event::SearchFinished(id, answer(&["a.jpg"])));
         assert_eq!(scene.state.focus, Focus::Query, "typing goes on");
         assert_eq!(scene.selected(), Some("a.jpg".into()));
         // The same words again are not asked again.
         scene.effects();
-        scene.say(Message::Understood(Intent::Preview, Some(text("red"))));
+        scene.say(Message::Understood(Intent::Preview, Some(Typed::Query(text("red")))));
         assert!(scene.effects().is_empty());
     }
 
@@ -370,10 +380,49 @@ mod queries {
     }
 
     #[test]
+    fn a_failed_search_does_not_lose_what_was_found_before() {
+        let mut scene = Scene::new();
+        scene.find("red", &["a.jpg", "b.jpg"]).press("j m");
+        let id = scene.asked();
+        scene.hear(Event::Failed(id, failure())).press("b");
+        assert_eq!(scene.selected(), Some("b.jpg".into()));
+        assert_eq!(scene.state.query.value(), "red");
+    }
+
+    #[test]
+    fn the_path_of_a_folder_loads_it() {
+        let mut scene = Scene::new();
+        scene.open(ready_status(None)).load();
+        scene.press("/").type_in("~/trucks").press("enter").effects();
+        let folder = PathBuf::from("/home/me/trucks");
+        let typed = || Some(Typed::Folder("/home/me/trucks".into()));
+        assert!(scene.say(Message::Understood(Intent::Preview, typed())).effects().is_empty());
+        // After the load that is under way.
+        assert!(scene.say(Message::Understood(Intent::Submit, typed())).effects().is_empty());
+        let LoadState::Running { id, .. } = scene.state.load else { panic!() };
+        scene.hear(Event::LoadFinished(id, progress(60, 60)));
+        let asked = scene.effects();
+        assert!(matches!(&asked[..], [Effect::FindFolder(asked)] if *asked == folder), "{asked:?}");
+    }
+
+    #[test]
+    fn what_a_collection_does_not_say_is_remarked_once() {
+        let mut scene = Scene::new();
+        let remark = || Remark { text: "no model recorded".into(), hint: "beware".into() };
+        let id = scene.ask("red");
+        scene.hear(Event::Remarked(id, remark()));
+        assert_eq!(scene.notice(), "no model recorded; beware");
+        scene.hear(Event::SearchFinished(id, answer(&["a.jpg"])));
+        let id = scene.ask("blue");
+        scene.hear(Event::Remarked(id, remark()));
+        assert_eq!(scene.notice(), "");
+    }
+
+    #[test]
     fn what_was_only_typed_on_the_way_is_not_gone_back_to() {
         let mut scene = Scene::new();
         scene.find("red", &["a.jpg"]);
-        scene.say(Message::Understood(Intent::Preview, Some(text("bl"))));
+        scene.say(Message::Understood(Intent::Preview, Some(Typed::Query(text("bl")))));
         let id = scene.asked();
         scene.hear(Event::SearchFinished(id, answer(&["x.jpg"])));
         scene.find("blue", &["b.jpg"]).press("b");
@@ -436,14 +485,16 @@ mod matches {
         scene.find("red", &["a.jpg", "b.jpg", "c.jpg"]).effects();
         scene.press("y");
         assert!(
-            matches!(&scene.effects()[..], [Effect::Copy(text)] if text == "/home/me/cars/a.jpg")
+            matches!(&scene.effects()[..], [Effect::Copy(text)] if text == b"/home/me/cars/a.jpg")
         );
         scene.draw_pictures().press("space space").draw_pictures().press("Y");
         assert!(
-            matches!(&scene.effects()[..], [Effect::Copy(text)] if text == "/home/me/cars/a.jpg\n/home/me/cars/b.jpg")
+            matches!(&scene.effects()[..], [Effect::Copy(text)] if text == b"/home/me/cars/a.jpg\n/home/me/cars/b.jpg")
         );
         scene.press("u Y");
-        assert!(matches!(&scene.effects()[..], [Effect::Copy(text)] if text.lines().count() == 3));
+        assert!(
+            matches!(&scene.effects()[..], [Effect::Copy(text)] if text.split(|byte| *byte == b'\n').count() == 3)
+        );
     }
 
     #[test]
@@ -510,6 +561,40 @@ mod loads {
         );
         scene.say(Message::FolderFound("pictures".into(), false));
         assert!(scene.effects().is_empty(), "a folder that is gone is no reason to complain");
+    }
+
+    #[test]
+    fn a_shared_collection_is_not_written_to_by_looking_at_it() {
+        let mut scene = Scene::new();
+        let status = Status { collection: in_astra(), ..ready_status(None) };
+        scene.open(status);
+        assert!(!scene.effects().iter().any(|effect| matches!(effect, Effect::FindFolder(_))));
+        assert!(scene.screen().contains("Astra DB"));
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_is_named_where_there_is_nothing_else() {
+        let mut scene = Scene::new();
+        scene.open(ready_status(None));
+        scene.say(Message::FolderFound("/gone".into(), false));
+        assert_eq!(scene.notice(), "there is no folder /gone to load");
+    }
+
+    #[test]
+    fn waiting_for_a_database_is_shown_until_it_answers() {
+        let mut scene = Scene::new();
+        scene.open(Status { collection: in_astra(), ..ready_status(None) });
+        let id = scene.ask("red");
+        let wait = |seconds| {
+            let (reason, left) = (WaitReason::Resuming, Duration::from_secs(seconds));
+            Event::Waiting(id, Some(Wait { reason, left }))
+        };
+        scene.hear(wait(272));
+        assert!(scene.screen().contains("is being resumed, giving up in 4 min 32 s"));
+        scene.hear(wait(271));
+        assert!(scene.screen().contains("4 min 31 s"));
+        scene.hear(Event::Cancelled(id));
+        assert!(!scene.screen().contains("resumed"));
     }
 
     #[test]

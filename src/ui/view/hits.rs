@@ -23,7 +23,7 @@ const BAR: u16 = 5;
 
 /// In a narrower list, the name matters more than the number, which is below
 /// the picture as well.
-const COLUMNS_FOR_COSINE: u16 = 32;
+const COLUMNS_FOR_LONG_COSINE: u16 = 32;
 
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
     if area.is_empty() {
@@ -46,6 +46,11 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
             }
         }
         (Answered::Failed(failure), _) | (_, BackendState::Failed(failure)) => {
+            lines(explained(failure, theme), frame, inner);
+        }
+        _ if !has_pictures(state)
+            && let LoadState::Failed(failure) = &state.load =>
+        {
             lines(explained(failure, theme), frame, inner);
         }
         _ => lines(teaching(state), frame, inner),
@@ -76,8 +81,9 @@ fn list(state: &State, results: &Results, frame: &mut Frame<'_>, area: Rect) {
 fn entry(state: &State, results: &Results, n: usize, hit: &Hit, width: u16) -> Line<'static> {
     let theme = &state.preferences.theme;
     let selected = n == results.selected;
-    let wide = width >= COLUMNS_FOR_COSINE;
-    let cosine = if wide { format!("{:.4} ", hit.similarity.cosine()) } else { String::new() };
+    let wide = width >= COLUMNS_FOR_LONG_COSINE;
+    let cosine = hit.similarity.cosine();
+    let cosine = if wide { format!("{cosine:.4} ") } else { format!("{cosine:.2} ") };
     let before = [
         Span::raw(if selected { "▶" } else { " " }),
         mark(state, hit),
@@ -123,22 +129,20 @@ fn grid(state: &State, results: &Results, tiles: Tiles, frame: &mut Frame<'_>, a
         if let Some(want) = layout::hit_want(state, n, Grade::Small, canvas) {
             picture::draw_wanted(state, &want, frame, canvas);
         }
-        let caption = Rect { y: canvas.bottom(), height: tile.height - canvas.height, ..canvas };
-        let caption = caption.intersection(tile);
-        let caption = Rect { height: caption.height.min(1), ..caption };
+        let [caption, below] = layout::tile_captions(tile);
         let hit = &results.answer.hits[n];
         let selected = n == results.selected;
         let theme = &state.preferences.theme;
-        let before = [
-            Span::raw(if selected { "▶" } else { " " }),
-            mark(state, hit),
-            text::bar(prominence(hit, results), 3, theme.bar),
-            Span::raw(" "),
-        ];
-        let room = caption.width.saturating_sub(6);
+        let before = [Span::raw(if selected { "▶" } else { " " }), mark(state, hit)];
+        let room = caption.width.saturating_sub(2);
         let name = Span::styled(text::keep_end(&name(hit), room), chosen(selected, theme));
         let line: Line<'_> = before.into_iter().chain([name]).collect();
         frame.render_widget(line, caption);
+        let numbers = [
+            Span::styled(format!("  {:.4} ", hit.similarity.cosine()), theme.faint),
+            text::bar(prominence(hit, results), below.width.saturating_sub(9).min(BAR), theme.bar),
+        ];
+        frame.render_widget(Line::from_iter(numbers), below);
     }
 }
 
@@ -193,9 +197,9 @@ fn teaching(state: &State) -> Vec<Line<'static>> {
         () if empty && !loading => vec![
             "There are no pictures yet.".to_owned(),
             String::new(),
-            "Load a folder of them:".to_owned(),
-            "  carlens load ~/Pictures/cars".to_owned(),
-            "here or in another terminal.".to_owned(),
+            "Type the path of a folder of them,".to_owned(),
+            "  ~/Pictures/cars".to_owned(),
+            format!("and press {}.", key(Action::Submit, Scope::Typing)),
         ],
         () => vec![
             "Type what the car looks like:".to_owned(),

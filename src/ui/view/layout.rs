@@ -8,13 +8,19 @@ use crate::ui::gallery::{Grade, Source, Want};
 use crate::ui::state::{Asked, State};
 
 /// A thumbnail with its caption, in cells.
-const TILE: (u16, u16) = (18, 7);
+const TILE: (u16, u16) = (18, 8);
 
 /// The same where there is little room.
 const SMALL_TILE: (u16, u16) = (14, 5);
 
 /// Below this many rows, the query pane shows no picture.
 const ROWS_FOR_QUERY_PICTURE: u16 = 16;
+
+/// From this many columns on, everything about a picture fits in one line.
+const COLUMNS_FOR_ONE_LINE: u16 = 110;
+
+/// From this many on, in two.
+const COLUMNS_FOR_TWO_LINES: u16 = 34;
 
 /// The areas of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,11 +58,20 @@ impl Panes {
         Self { query, query_picture, hits, picture, load, keys }
     }
 
-    /// Where the large picture itself goes: below the border, above the line
+    /// Where the large picture itself goes: below the border, above the lines
     /// about it.
     pub(super) fn canvas(&self) -> Rect {
         let inner = inside(self.picture);
-        Rect { height: inner.height.saturating_sub(u16::from(inner.height > 3)), ..inner }
+        let about = match inner.height {
+            0..=3 => 0,
+            4..=8 => 1,
+            _ => match inner.width {
+                0..COLUMNS_FOR_TWO_LINES => 3,
+                COLUMNS_FOR_TWO_LINES..COLUMNS_FOR_ONE_LINE => 2,
+                _ => 1,
+            },
+        };
+        Rect { height: inner.height - about, ..inner }
     }
 }
 
@@ -137,9 +152,19 @@ pub(super) fn tile(area: Rect, tiles: Tiles, nth: usize) -> Rect {
     Rect::new(area.x + column * width, area.y + row * height, width, height).intersection(area)
 }
 
-/// Where the picture of a tile goes: above its caption, beside its neighbour.
+/// Where the picture of a tile goes: above its captions, beside its neighbour.
 pub(super) fn tile_picture(tile: Rect) -> Rect {
-    Rect { width: tile.width.saturating_sub(1), height: tile.height.saturating_sub(1), ..tile }
+    let captions = if tile.height > 3 { 2 } else { 1 };
+    // What is next below is another tile's.
+    let space = u16::from(tile.height >= TILE.1);
+    let height = tile.height.saturating_sub(captions + space);
+    Rect { width: tile.width.saturating_sub(1), height, ..tile }
+}
+
+/// The lines below the picture of a tile; in a low one, the second is empty.
+pub(super) fn tile_captions(tile: Rect) -> [Rect; 2] {
+    let picture = tile_picture(tile);
+    [0, 1].map(|line| Rect { y: picture.bottom() + line, height: 1, ..picture }.intersection(tile))
 }
 
 /// A movement among hits, or through text.

@@ -10,7 +10,7 @@ use crate::backend::{LoadProgress, Offer};
 use crate::domain::Printable;
 use crate::progress;
 use crate::ui::action::{Action, Scope};
-use crate::ui::state::{BackendState, DownloadState, LoadState, State};
+use crate::ui::state::{BackendState, DownloadState, LoadState, Overlay, State};
 
 /// Cells of a bar.
 const BAR: u16 = 16;
@@ -187,7 +187,9 @@ fn finished(state: &State, progress: &LoadProgress) -> String {
     }
     let took = elapsed.as_secs_f64();
     let key = state.preferences.keymap.keys(Action::LoadView, Scope::Always);
-    let list = key.filter(|_| *failed > 0).map(|key| format!(" · {key} lists the failed"));
+    let listed = matches!(state.overlay, Some(Overlay::Load(_)));
+    let list =
+        key.filter(|_| *failed > 0 && !listed).map(|key| format!(" · {key} lists the failed"));
     format!(
         "{embedded} embedded, {unchanged} unchanged, {failed} failed in {took:.1} s{}",
         list.unwrap_or_default()

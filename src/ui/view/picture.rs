@@ -13,6 +13,9 @@ use crate::domain::{FileStamp, Hit, Printable};
 use crate::ui::gallery::{Grade, Shown, Want};
 use crate::ui::state::State;
 
+/// A folder cut to fewer columns tells nothing.
+const LEAST_FOLDER: u16 = 8;
+
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, panes: &Panes) {
     let theme = &state.preferences.theme;
     let room = panes.picture.width.saturating_sub(4);
@@ -26,8 +29,10 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, panes: &Panes) {
     }
     let inner = layout::inside(panes.picture);
     if inner.height > canvas.height {
-        let about = Rect { y: canvas.bottom(), height: 1, ..inner };
-        frame.render_widget(Line::styled(about_hit(hit, about.width), theme.faint), about);
+        let about = Rect { y: canvas.bottom(), height: inner.height - canvas.height, ..inner };
+        for (line, row) in about_hit(hit, about.width, about.height).into_iter().zip(about.rows()) {
+            frame.render_widget(Line::styled(line, theme.faint), row);
+        }
     }
 }
 
@@ -47,23 +52,35 @@ fn note(text: &str, state: &State, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(Paragraph::new(line).centered().wrap(Wrap { trim: true }), middle);
 }
 
-/// `cosine 0.2312, +2.9σ · 480 x 320 · 2026-11-23 · 33 kB · /home/me/cars`
-fn about_hit(hit: &Hit, columns: u16) -> String {
+/// `cosine 0.2312, +2.9σ · 480 x 320 · 2026-11-23 · 33 kB · /home/me/cars`, on
+/// so many lines.
+fn about_hit(hit: &Hit, columns: u16, lines: u16) -> Vec<String> {
     let standing = hit.standing.map(|standing| format!(", {standing:+.1}σ")).unwrap_or_default();
-    let facts = text::fitting(
-        [
-            Some(format!("cosine {:.4}{standing}", hit.similarity.cosine())),
-            hit.pixels.map(|pixels| format!("{} x {}", pixels.width, pixels.height)),
-            hit.stamp.as_ref().and_then(date),
-            hit.stamp.map(|stamp| text::bytes(stamp.size)),
-        ],
-        columns,
-    );
-    let room = columns.saturating_sub(text::width(&facts) + 3);
+    let mut facts: Vec<Option<String>> = vec![
+        Some(format!("cosine {:.4}{standing}", hit.similarity.cosine())),
+        hit.pixels.map(|pixels| format!("{} x {}", pixels.width, pixels.height)),
+        hit.stamp.as_ref().and_then(date),
+        hit.stamp.map(|stamp| text::bytes(stamp.size)),
+    ];
     let folder = Printable::new(hit.id.folder()).to_string();
-    // A folder of which hardly anything is left tells nothing.
-    let folder = (room >= 12).then(|| text::keep_end(&folder, room));
-    text::joined([Some(facts), folder])
+    let mut told = Vec::new();
+    for _ in 1..lines {
+        let fits = |n: &usize| text::width(&text::joined(facts[..*n].to_vec())) <= columns;
+        let most = (1..=facts.len()).rev().find(fits).unwrap_or(facts.len().min(1));
+        told.push(text::joined(facts.drain(..most)));
+    }
+    let room = if lines > 1 { columns.saturating_sub(LEAST_FOLDER + 3) } else { columns };
+    told.push(with_folder(&text::fitting(facts, room), &folder, columns));
+    told
+}
+
+/// The folder, or its end, behind `facts`; of one of which hardly anything is
+/// left, nothing.
+fn with_folder(facts: &str, folder: &str, columns: u16) -> String {
+    let room =
+        if facts.is_empty() { columns } else { columns.saturating_sub(text::width(facts) + 3) };
+    let folder = (room >= LEAST_FOLDER).then(|| text::keep_end(folder, room));
+    text::joined([Some(facts.to_owned()), folder])
 }
 
 /// The day the file was last modified, here.

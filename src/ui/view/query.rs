@@ -10,6 +10,7 @@ use tui_input::Input;
 use super::layout::{self, Panes};
 use super::picture;
 use crate::backend::Query;
+use crate::ui::query;
 use crate::ui::state::{Focus, State};
 
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, panes: &Panes) {
@@ -18,6 +19,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, panes: &Panes) {
     let title = match state.search.waiting.as_ref().map(|asked| &asked.query) {
         Some(Query::Address(_)) => "Search · fetching the picture …",
         Some(_) => "Search · searching …",
+        None if focused && is_new(state) => "Search · Enter searches for it",
         None => "Search",
     };
     let inner = layout::inside(panes.query);
@@ -35,6 +37,13 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, panes: &Panes) {
     if let Some(want) = layout::query_want(state) {
         picture::draw_wanted(state, &want, frame, panes.query_picture);
     }
+}
+
+/// Whether what is typed waits to be confirmed, and is not what is shown.
+fn is_new(state: &State) -> bool {
+    let typed = state.query.value();
+    query::waits_for_enter(typed)
+        && state.results().is_none_or(|results| results.asked.typed != typed)
 }
 
 /// A line of input; where keys go, with its cursor.

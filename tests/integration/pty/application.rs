@@ -173,9 +173,22 @@ fn a_request_to_end_gives_the_terminal_back() {
     let machine = tempfile::tempdir().unwrap();
     let mut terminal = start(&machine);
     terminal.wait_for_text("3 embedded, 0 unchanged, 0 failed");
-    terminal.ask_to_end();
-    assert!(terminal.wait_for_exit());
+    terminal.ask_to_end("TERM");
+    assert!(!terminal.wait_for_exit(), "as after Ctrl-C in a command");
     terminal.assert_restored();
+    terminal.wait_for_text("carlens was asked to end");
+}
+
+#[test]
+fn every_signal_that_would_end_it_gives_the_terminal_back() {
+    for signal in ["HUP", "INT", "QUIT"] {
+        let machine = tempfile::tempdir().unwrap();
+        let mut terminal = start(&machine);
+        terminal.wait_for_text("3 embedded, 0 unchanged, 0 failed");
+        terminal.ask_to_end(signal);
+        assert!(!terminal.wait_for_exit());
+        terminal.assert_restored();
+    }
 }
 
 #[test]
@@ -184,7 +197,7 @@ fn a_request_to_end_is_heard_while_the_terminal_is_asked() {
     // Without answers there is a second between the question and the rest.
     let mut terminal = start_in(&machine, &Answers::NONE);
     terminal.wait_for_output("a question", "\x1b[c");
-    terminal.ask_to_end();
-    assert!(terminal.wait_for_exit());
+    terminal.ask_to_end("TERM");
+    assert!(!terminal.wait_for_exit());
     terminal.assert_restored();
 }

@@ -152,10 +152,11 @@ impl FakeTerminal {
         text(&self.seen.0.lock().unwrap().output)
     }
 
-    /// Ends the program as `kill` does.
-    pub fn ask_to_end(&self) {
+    /// Sends the program a signal that would end it, as `kill` does.
+    pub fn ask_to_end(&self, signal: &str) {
         let program = self.program.process_id().unwrap();
-        let asked = Command::new("kill").arg(program.to_string()).status().unwrap();
+        let asked = Command::new("kill").args(["-s", signal, &program.to_string()]).status();
+        let asked = asked.unwrap();
         assert!(asked.success());
     }
 
