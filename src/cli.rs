@@ -2,9 +2,11 @@
 //! and the front ends'.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::backend::Prune;
 use crate::config::{Settings, StoreChoice};
 use crate::ui::graphics::GraphicsChoice;
 
@@ -40,6 +42,8 @@ pub enum Command {
     Load(LoadArgs),
     /// Find pictures by words or by a picture.
     Search(SearchArgs),
+    /// Copy a collection to another store, embeddings and all.
+    Copy(CopyArgs),
     /// Say which model and collection are in use and what they hold.
     Status(OutputArgs),
     /// List, download or locate models.
@@ -53,6 +57,10 @@ pub struct LoadArgs {
     /// The folder. Left out: the folders of the collection again, or else the
     /// `images` setting.
     pub folder: Option<PathBuf>,
+    /// Remove pictures whose files are gone, if they are few (a fifth of the
+    /// folder's at most); with =all, however many.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "few")]
+    pub prune: Option<PruneChoice>,
     /// Take pictures that another program stored in Astra DB, without saying
     /// which model embedded them, for pictures of the model in use.
     #[arg(long)]
@@ -60,6 +68,27 @@ pub struct LoadArgs {
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// The `--prune` flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PruneChoice {
+    /// A fifth at most.
+    Few,
+    /// However many.
+    All,
+}
+
+impl LoadArgs {
+    /// What becomes of pictures whose files are gone.
+    #[must_use]
+    pub fn prune(&self) -> Prune {
+        match self.prune {
+            None => Prune::Nothing,
+            Some(PruneChoice::Few) => Prune::Few,
+            Some(PruneChoice::All) => Prune::All,
+        }
+    }
 }
 
 /// `carlens search`.
@@ -74,12 +103,54 @@ pub struct SearchArgs {
     /// How many pictures to find at most.
     #[arg(short = 'n', long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Only pictures below this folder.
+    #[arg(long = "in", value_name = "DIR")]
+    pub within: Option<PathBuf>,
     /// Print only paths, each followed by a NUL, as `xargs -0` reads them.
     #[arg(short = '0', long, conflicts_with = "json")]
     pub print0: bool,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// `carlens copy`.
+#[derive(Debug, Args)]
+pub struct CopyArgs {
+    /// What is copied: embedded or astra, with a collection's name behind a
+    /// colon if it is not the one in use, as in embedded:trucks.
+    #[arg(long, value_name = "STORE")]
+    pub from: StoredAt,
+    /// Where to, likewise. What is there already is left out.
+    #[arg(long, value_name = "STORE")]
+    pub to: StoredAt,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// A store, and which collection in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAt {
+    /// The store.
+    pub store: StoreChoice,
+    /// The collection; the one in use if left out.
+    pub collection: Option<String>,
+}
+
+impl FromStr for StoredAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (store, collection) = match text.split_once(':') {
+            Some((store, collection)) => (store, Some(collection.to_owned())),
+            None => (text, None),
+        };
+        match StoreChoice::from_str(store, false) {
+            Ok(store) if store != StoreChoice::Auto => Ok(Self { store, collection }),
+            _ => Err("choose embedded or astra".into()),
+        }
+    }
 }
 
 /// How a command prints.
@@ -161,5 +232,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_copy_names_two_stores() {
+        let cli =
+            Cli::parse_from(["carlens", "copy", "--from", "embedded:trucks", "--to", "astra"]);
+        let Some(Command::Copy(copy)) = cli.command else { panic!("{cli:?}") };
+        let trucks = Some("trucks".to_owned());
+        assert_eq!(copy.from, StoredAt { store: StoreChoice::Embedded, collection: trucks });
+        assert_eq!(copy.to, StoredAt { store: StoreChoice::Astra, collection: None });
+        let auto = Cli::try_parse_from(["carlens", "copy", "--from", "auto", "--to", "astra"]);
+        assert!(auto.is_err());
     }
 }

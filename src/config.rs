@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::backend::{Collection, ModelChoice};
-use crate::domain::{Printable, Service};
+use crate::domain::{Hex, Printable, Service};
 use crate::dot_env::DotEnv;
 use crate::secret::Secret;
 use crate::store::astra::{self, Database};
@@ -400,9 +400,7 @@ fn choice<T: ValueEnum>(name: &str) -> Result<T, String> {
 
 /// A name on this machine for a collection elsewhere: one for each.
 fn local_name(address: &astra::Address) -> String {
-    let hash = Sha256::digest(address.to_string());
-    let hash: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("astra-{hash}")
+    format!("astra-{}", Hex(&Sha256::digest(address.to_string())[..6]))
 }
 
 /// What is wrong and where, without the line itself: it may hold a secret.

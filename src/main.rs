@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use carlens::backend::{self, Backend, Query};
-use carlens::cli::{Cli, Command};
-use carlens::config::{self, Config};
+use carlens::cli::{Cli, Command, StoredAt};
+use carlens::config::{self, Config, Settings};
 use carlens::dot_env::DotEnv;
 use carlens::headless::{self, Format, Outcome, Output};
 use carlens::hub::Hub;
@@ -37,16 +37,27 @@ fn run(cli: Cli) -> Result<Outcome, Error> {
     let file = cli.settings.config.clone();
     let dot_env = DotEnv::read(Path::new(".env"));
     let lookup = |name: &str| std::env::var_os(name);
-    let config = Config::resolve(cli.settings(), file.as_deref(), lookup, &dot_env)?;
+    let resolve = |flags| Config::resolve(flags, file.as_deref(), lookup, &dot_env);
+    let flags = cli.settings();
+    let config = resolve(flags.clone())?;
     let hub = Hub::from_environment(|name| std::env::var_os(name))?;
     log_to_file(&config);
     match cli.command {
-        Some(command) => run_command(command, config, hub),
+        Some(command) => run_command(command, config, hub, |at: StoredAt| {
+            let collection = at.collection.or_else(|| flags.collection.clone());
+            resolve(Settings { store: Some(at.store), collection, ..flags.clone() })
+        }),
         None => run_ui(config, hub),
     }
 }
 
-fn run_command(command: Command, config: Config, hub: Hub) -> Result<Outcome, Error> {
+/// `at` gives the settings with another collection in use.
+fn run_command(
+    command: Command,
+    config: Config,
+    hub: Hub,
+    at: impl Fn(StoredAt) -> Result<Config, config::Error>,
+) -> Result<Outcome, Error> {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
     let live = err.is_terminal();
     let mut output = Output { out: &mut out, err: &mut err, live };
@@ -56,8 +67,8 @@ fn run_command(command: Command, config: Config, hub: Hub) -> Result<Outcome, Er
         let mut backend = Backend::spawn(settings);
         let ended = match command {
             Command::Load(args) => {
-                headless::load(&mut backend, args.folder, images, args.output.json, &mut output)
-                    .await
+                let (prune, json) = (args.prune(), args.output.json);
+                headless::load(&mut backend, args.folder, images, prune, json, &mut output).await
             }
             Command::Search(args) => {
                 let format = match (args.output.json, args.print0) {
@@ -67,16 +78,20 @@ fn run_command(command: Command, config: Config, hub: Hub) -> Result<Outcome, Er
                 };
                 let query =
                     args.image.map_or_else(|| Query::Text(args.words.join(" ")), Query::of_picture);
-                headless::search(&mut backend, query, limit, format, &mut output).await
+                let within = args.within;
+                headless::search(&mut backend, query, limit, within, format, &mut output).await
+            }
+            Command::Copy(args) => {
+                let (from, to) = (at(args.from)?.collection, at(args.to)?.collection);
+                headless::copy(&mut backend, from, to, args.output.json, &mut output).await
             }
             Command::Status(args) => headless::status(&mut backend, args.json, &mut output).await,
             Command::Model(command) => headless::model(&mut backend, command, &mut output).await,
         };
         backend.shutdown().await;
         output.out.flush()?;
-        ended
+        Ok(ended?)
     })
-    .map_err(Error::from)
 }
 
 fn run_ui(config: Config, hub: Hub) -> Result<Outcome, Error> {
@@ -113,7 +128,7 @@ fn run_ui(config: Config, hub: Hub) -> Result<Outcome, Error> {
         };
         drop(screen);
         backend.shutdown().await;
-        outcome
+        Ok(outcome?)
     })?;
     let mut out = io::stdout().lock();
     for path in state.printed_at_exit() {
@@ -135,7 +150,7 @@ fn is_remote(is_set: impl Fn(&str) -> bool) -> bool {
 
 /// Runs one front end to its end. The backend has put everything safe by
 /// then, so a thread that is still reading some file keeps nobody waiting.
-fn run_async<T>(front_end: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+fn run_async<T>(front_end: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build()?;
     let ended = runtime.block_on(front_end);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::backend::{LoadProgress, ModelProgress, PullProgress, Tower, Wait, WaitReason};
+use crate::backend::{
+    CopyProgress, LoadProgress, ModelProgress, PullProgress, Tower, Wait, WaitReason,
+};
 use crate::domain::Printable;
 
 /// `12 of 60 pictures, 8.1/s, 6 s left: car-012.jpg`
@@ -16,6 +18,14 @@ pub(crate) fn load_line(progress: &LoadProgress) -> String {
     let current = progress.current.as_ref().map(|path| format!(": {}", Printable::new(path)));
     [format!("{done} of {found} pictures"), pace.unwrap_or_default(), current.unwrap_or_default()]
         .concat()
+}
+
+/// `120 of 500 pictures, 81.0/s, 5 s left`
+pub(crate) fn copy_line(progress: &CopyProgress) -> String {
+    let (done, total) = (progress.done() as u64, progress.total.pictures);
+    let pace = rate(done, total, progress.elapsed)
+        .map(|(rate, left)| format!(", {rate:.1}/s, {} left", seconds(left)));
+    format!("{done} of {} pictures{}", progress.total, pace.unwrap_or_default())
 }
 
 /// `120 of 605 MB, 9.8 MB/s, 49 s left: model.safetensors`

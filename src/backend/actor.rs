@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::copy::Copy;
 use super::load::{Control, Ending, Load};
 use super::message::{Event, Failure, PullProgress, Request, RequestId, Status};
 use super::reporter::Reporter;
@@ -87,9 +88,9 @@ impl Actor {
                     work.answer_from_store(id, token, move |work| work.status(id))
                 });
             }
-            Request::Load { id, folder } => {
+            Request::Load { id, folder, prune } => {
                 let (pause, paused) = watch::channel(false);
-                self.spawn(id, |token| work.load(id, folder, Control { token, paused }));
+                self.spawn(id, |token| work.load(id, folder, Control { token, prune, paused }));
                 self.pauses.retain(|_, pause| !pause.is_closed());
                 self.pauses.insert(id, pause);
             }
@@ -105,10 +106,13 @@ impl Actor {
                     Ok(Event::Exported(id, export::export(pictures, folder, copying).await?))
                 })
             }),
+            Request::Copy { id, from, to } => {
+                self.spawn(id, |token| work.copy(id, from, to, token));
+            }
             Request::Watch { id } => self.spawn(id, |token| {
                 work.answer(id, token, async move |work: Work| Ok(work.watch(id).await))
             }),
-            Request::Search { id, query, limit } => {
+            Request::Search { id, query, limit, within } => {
                 let superseded = self.newest_search.replace(id);
                 if let Some(superseded) = superseded {
                     self.cancel(superseded);
@@ -117,7 +121,8 @@ impl Actor {
                     work.answer_from_store(id, token, async move |work: Work| {
                         let session = work.session().await?;
                         let reporter = Reporter::new(id, work.events.clone());
-                        let answer = search::search(session, query, limit, &reporter).await?;
+                        let answer =
+                            search::search(session, query, limit, within, &reporter).await?;
                         Ok(Event::SearchFinished(id, answer))
                     })
                 });
@@ -229,7 +234,7 @@ impl Work {
         let ending = match turn {
             None => Ok(Ending::Cancelled),
             Some(_turn) => {
-                let load = self.load_now(id, folder, control);
+                let load = Box::pin(self.load_now(id, folder, control));
                 self.reporter(id).while_waiting(self.collection.waits(), load).await
             }
         };
@@ -249,6 +254,22 @@ impl Work {
         let session = self.session().await?;
         let reporter = self.reporter(id);
         Load { session, collection: self.collection.clone(), reporter, control }.run(folder).await
+    }
+
+    async fn copy(self, id: RequestId, from: Collection, to: Collection, token: CancellationToken) {
+        let (waits, reporter) = (from.waits().or(to.waits()), self.reporter(id));
+        let work = self.clone();
+        let copying = Box::pin(async move {
+            let spec = work.session().await?.spec.clone();
+            let reporter = work.reporter(id);
+            Copy { spec, from, to, reporter, token }.run().await
+        });
+        let copied = reporter.while_waiting(waits, copying).await;
+        let event = copied.map(|copied| match copied {
+            Some(copied) => Event::Copied(id, copied),
+            None => Event::Cancelled(id),
+        });
+        self.finish(id, event).await;
     }
 
     async fn pull(self, id: RequestId, preset: String, token: CancellationToken) {

@@ -13,14 +13,14 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::elsewhere::Journal;
-use super::message::{Event, Failure, LoadPlan, LoadProgress};
+use super::message::{Event, Failure, LoadPlan, LoadProgress, Prune};
 use super::reading::{Picture, Read, Reader};
 use super::reporter::Reporter;
 use super::session::Session;
 use super::storing::{Stored, Storing};
 use super::walk::{self, Found};
 use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record, SpaceSummary};
-use crate::store::{self, Collection, Refused, VectorStore};
+use crate::store::{self, Collection, Page, Refused, VectorStore};
 
 /// Pictures embedded and stored together: the longest a search waits behind a
 /// load, and the most a cancel or a power cut throws away.
@@ -29,6 +29,12 @@ const BATCH: usize = 8;
 /// Progress is reported no more often: a screen shows no more, and a fast
 /// load of known pictures would report nothing else.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// Pictures removed at a time.
+const PRUNED: usize = 256;
+
+/// More than one in so many pictures are not removed without being told twice.
+const FEW: usize = 5;
 
 /// One load under way.
 pub(super) struct Load {
@@ -42,6 +48,8 @@ pub(super) struct Load {
 pub(super) struct Control {
     /// Ends it after the batch in hand.
     pub(super) token: CancellationToken,
+    /// What becomes of pictures whose files are gone.
+    pub(super) prune: Prune,
     /// Lets it rest after the batch in hand while this is true.
     pub(super) paused: watch::Receiver<bool>,
 }
@@ -63,6 +71,10 @@ impl Load {
         let store = store?;
         let mut tally = Tally::new(self.journal(&folder));
         let paths = self.list(&folder, &mut tally).await?;
+        let found: HashSet<PathBuf> = match self.control.prune {
+            Prune::Nothing => HashSet::new(),
+            Prune::Few | Prune::All => paths.iter().cloned().collect(),
+        };
         let (reader, read) = mpsc::channel(BATCH);
         let reading = Reader {
             folder: folder.as_path().into(),
@@ -78,6 +90,9 @@ impl Load {
         // The last word on numbers, however it ended.
         self.report_progress(&mut tally).await;
         ended?;
+        if self.control.prune != Prune::Nothing && !token.is_cancelled() {
+            self.prune(&folder, found, store.as_ref(), &mut tally).await?;
+        }
         store.optimize().await;
         let cancelled = token.is_cancelled();
         Ok(if cancelled { Ending::Cancelled } else { Ending::Finished(tally.progress()) })
@@ -133,7 +148,9 @@ impl Load {
             Err(failure) => Err(failure),
         };
         let waits = self.collection.waits();
-        while let Some(stored) = storing.next_unless_waiting(&self.control.token, &waits).await {
+        while let Some(stored) =
+            storing.next_unless_waiting(&self.control.token, waits.as_ref()).await
+        {
             let stored = self.count(stored, tally).await;
             if last.is_ok() {
                 stored?;
@@ -188,7 +205,7 @@ impl Load {
         let began = Instant::now();
         tally.progress.paused = true;
         self.report_progress(tally).await;
-        let Control { token, paused } = &mut self.control;
+        let Control { token, paused, .. } = &mut self.control;
         // An error means that nobody is left to end the pause.
         let _ = token.run_until_cancelled(paused.wait_for(|paused| !paused)).await;
         tally.progress.paused = false;
@@ -219,7 +236,7 @@ impl Load {
         };
         let waits = self.collection.waits();
         while storing.is_full() {
-            match storing.next_unless_waiting(&self.control.token, &waits).await {
+            match storing.next_unless_waiting(&self.control.token, waits.as_ref()).await {
                 Some(stored) => self.count(stored, tally).await?,
                 None => return Ok(()),
             }
@@ -268,6 +285,44 @@ impl Load {
             record.stamp = stamps.get(&record.id).copied().or(record.stamp);
         }
         Ok(records)
+    }
+
+    /// Removes pictures of `folder` that are neither `found` nor there.
+    async fn prune(
+        &self,
+        folder: &Path,
+        found: HashSet<PathBuf>,
+        store: &dyn VectorStore,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let doing = || format!("removing pictures that are gone from {}", Printable::new(folder));
+        let failed = |error: store::Error| Failure::new(doing(), &error);
+        let (mut gone, mut known, mut page) = (Vec::new(), 0, Some(Page::default()));
+        while let Some(this) = page {
+            let listing = store.list(this).await.map_err(failed)?;
+            let here = listing.pictures.into_iter().map(|listed| listed.id);
+            for id in here.filter(|id| id.folder() == folder) {
+                known += 1;
+                gone.extend(Some(id).filter(|id| !found.contains(id.path())));
+            }
+            page = listing.next;
+        }
+        let really = move || {
+            gone.retain(|id| !id.location().exists());
+            gone
+        };
+        let gone = spawn_blocking(really).await.map_err(|e| Failure::new(doing(), &e))?;
+        if self.control.prune == Prune::Few && gone.len() * FEW > known {
+            let cause = format!("{} of {known} are gone, as if a disk was missing", gone.len());
+            return Err(Failure::because(doing(), cause).hint(
+                "nothing was removed; if they are gone for good: `carlens load --prune=all`",
+            ));
+        }
+        for batch in gone.chunks(PRUNED) {
+            tally.progress.removed += store.delete(batch.to_vec()).await.map_err(failed)?;
+            self.report_progress(tally).await;
+        }
+        Ok(())
     }
 
     async fn embed(&self, pictures: Vec<Picture>) -> Result<Vec<Record>, Failure> {

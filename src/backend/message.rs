@@ -9,8 +9,8 @@ use image::DynamicImage;
 use serde::{Deserialize, Serialize};
 
 use crate::clip::Tower;
-use crate::domain::{Count, FileProblem, Hit, ModelId, PixelSize, Place, SpaceSummary};
-use crate::store::Wait;
+use crate::domain::{Count, FileProblem, Hit, ImageId, ModelId, PixelSize, Place, SpaceSummary};
+use crate::store::{Collection, Wait};
 
 /// Ties an [`Event`] to the [`Request`] it answers. Later is larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +42,18 @@ impl Query {
     }
 }
 
+/// What becomes of pictures of a folder whose files are gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prune {
+    /// They stay.
+    #[default]
+    Nothing,
+    /// They are removed, unless they are so many that a disk may be missing.
+    Few,
+    /// They are removed.
+    All,
+}
+
 /// What a front end may ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -56,6 +68,8 @@ pub enum Request {
         id: RequestId,
         /// Which folder.
         folder: PathBuf,
+        /// What becomes of pictures whose files are gone.
+        prune: Prune,
     },
     /// Find the most similar pictures. Supersedes a search still running.
     Search {
@@ -65,6 +79,8 @@ pub enum Request {
         query: Query,
         /// How many hits at most.
         limit: usize,
+        /// Only pictures below this folder.
+        within: Option<PathBuf>,
     },
     /// Decode a picture for showing it.
     Thumbnail {
@@ -98,6 +114,16 @@ pub enum Request {
         /// Into which folder.
         folder: PathBuf,
     },
+    /// Copy one collection to another, embeddings and all, for the model in
+    /// use. What is there already is left out.
+    Copy {
+        /// Answers carry it.
+        id: RequestId,
+        /// What is copied.
+        from: Collection,
+        /// Where to; made if it is not there.
+        to: Collection,
+    },
     /// Tell of loads into the same collection by other processes, until
     /// cancelled.
     Watch {
@@ -128,6 +154,7 @@ impl Request {
             | Self::Models { id }
             | Self::Pull { id, .. }
             | Self::Export { id, .. }
+            | Self::Copy { id, .. }
             | Self::Watch { id }
             | Self::Pause { load: id, .. }
             | Self::Cancel(id) => id,
@@ -169,6 +196,10 @@ pub enum Event {
     Pulled(RequestId, PathBuf),
     /// Pictures have been copied.
     Exported(RequestId, Exported),
+    /// A copy has got this far. Not final.
+    CopyProgress(RequestId, CopyProgress),
+    /// A collection has been copied, and compared with the original.
+    Copied(RequestId, Copied),
     /// The loads of other processes, as they are now. Not final.
     LoadsElsewhere(RequestId, Vec<LoadElsewhere>),
     /// The request was given up.
@@ -197,6 +228,8 @@ impl Event {
             | Self::Pulled(id, _)
             | Self::QueryPicture(id, _)
             | Self::Exported(id, _)
+            | Self::CopyProgress(id, _)
+            | Self::Copied(id, _)
             | Self::LoadsElsewhere(id, _)
             | Self::Cancelled(id)
             | Self::Failed(id, _) => id,
@@ -216,6 +249,7 @@ impl Event {
                 | Self::PictureFailed(..)
                 | Self::PullProgress(..)
                 | Self::QueryPicture(..)
+                | Self::CopyProgress(..)
                 | Self::LoadsElsewhere(..)
         )
     }
@@ -334,6 +368,9 @@ pub struct LoadProgress {
     pub unchanged: usize,
     /// Pictures that could not be embedded.
     pub failed: usize,
+    /// Pictures removed, as their files are gone.
+    #[serde(default)]
+    pub removed: usize,
     /// The file last finished, relative to the folder. Other processes are
     /// not told.
     #[serde(skip)]
@@ -372,6 +409,62 @@ pub struct Exported {
     pub copied: usize,
     /// Those that could not be.
     pub failed: Vec<FileProblem>,
+}
+
+/// How far a copy has got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CopyProgress {
+    /// Pictures of the source.
+    pub total: Count,
+    /// Pictures copied.
+    pub copied: usize,
+    /// Pictures that were there already, of the same file.
+    pub unchanged: usize,
+    /// Pictures that could not be copied.
+    pub failed: usize,
+    /// Since the copy began.
+    pub elapsed: Duration,
+}
+
+/// What became of a copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// The final count.
+    pub progress: CopyProgress,
+    /// What could not be copied.
+    pub failed: Vec<FileProblem>,
+    /// How source and target compare.
+    pub verification: Verification,
+}
+
+/// How the target of a copy compares with its source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// Pictures of the source.
+    pub in_source: usize,
+    /// Pictures of the target; it may have had others before.
+    pub in_target: usize,
+    /// Those of the source that the target lacks.
+    pub missing: Vec<ImageId>,
+    /// Embeddings compared.
+    pub compared: usize,
+    /// Those that are the same but for rounding.
+    pub alike: usize,
+    /// Pictures that the source finds nearest to some of them.
+    pub neighbours: usize,
+    /// Those that the target finds as well.
+    pub same_neighbours: usize,
+}
+
+impl Verification {
+    /// Whether the target is as good as the source. A database finds
+    /// neighbours approximately, so that one in ten may be another.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.missing.is_empty()
+            && self.alike == self.compared
+            && self.same_neighbours * 10 >= self.neighbours * 9
+    }
 }
 
 /// Answer to a search.

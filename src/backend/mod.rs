@@ -8,6 +8,7 @@
 
 mod actor;
 mod choice;
+mod copy;
 mod elsewhere;
 mod export;
 mod failure;
@@ -29,8 +30,9 @@ use tokio::task::JoinHandle;
 
 pub use choice::ModelChoice;
 pub use message::{
-    Answer, Event, Exported, Failure, LoadElsewhere, LoadPlan, LoadProgress, ModelEntry,
-    ModelProgress, Offer, PullProgress, Query, Remark, Request, RequestId, Status, Thumbnail,
+    Answer, Copied, CopyProgress, Event, Exported, Failure, LoadElsewhere, LoadPlan, LoadProgress,
+    ModelEntry, ModelProgress, Offer, Prune, PullProgress, Query, Remark, Request, RequestId,
+    Status, Thumbnail, Verification,
 };
 
 pub use crate::clip::Tower;

@@ -1,6 +1,6 @@
 //! Query → embedding → hits.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::DynamicImage;
@@ -24,6 +24,7 @@ pub(super) async fn search(
     session: Arc<Session>,
     query: Query,
     limit: usize,
+    within: Option<PathBuf>,
     reporter: &Reporter,
 ) -> Result<Answer, Failure> {
     let (query, store) =
@@ -31,8 +32,10 @@ pub(super) async fn search(
     let Some(store) = store else {
         return Ok(Answer { hits: Vec::new(), searched: Count::exactly(0) });
     };
-    let (hits, searched) =
-        tokio::try_join!(store.search(query, limit), store.count()).map_err(searching)?;
+    // As ids have it.
+    let within = within.map(|within| within.canonicalize().unwrap_or(within));
+    let search = store.search_within(query, limit, within.as_deref());
+    let (hits, searched) = tokio::try_join!(search, store.count()).map_err(|e| searching(&e))?;
     Ok(Answer { hits, searched })
 }
 
@@ -43,7 +46,7 @@ async fn opened(
 ) -> Result<Option<Arc<dyn VectorStore>>, Failure> {
     let store = match session.for_search().await {
         Err(store::Error::NoCollection { .. }) => return Ok(None),
-        store => store.map_err(searching)?,
+        store => store.map_err(|e| searching(&e))?,
     };
     if !store.is_of_known_origin() {
         reporter.report(Event::Remarked, unknown_origin(&session.spec.model)).await;
@@ -51,8 +54,8 @@ async fn opened(
     Ok(Some(store))
 }
 
-fn searching(error: store::Error) -> Failure {
-    Failure::new("searching the collection", &error)
+fn searching(error: &store::Error) -> Failure {
+    Failure::new("searching the collection", error)
 }
 
 fn unknown_origin(model: &ModelId) -> Remark {

@@ -58,14 +58,14 @@ impl Storing {
     pub(super) async fn next_unless_waiting(
         &mut self,
         token: &CancellationToken,
-        waits: &Option<watch::Receiver<Option<Wait>>>,
+        waits: Option<&watch::Receiver<Option<Wait>>>,
     ) -> Option<Result<Stored, store::Error>> {
         let waiting = async {
             token.cancelled().await;
-            let Some(mut waits) = waits.clone() else { return std::future::pending().await };
+            let Some(mut waits) = waits.cloned() else { return std::future::pending().await };
             // An error would mean that nothing will ever be waited for again.
             if waits.wait_for(Option::is_some).await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {

@@ -21,16 +21,20 @@ pub enum Place {
     /// In a file of this machine.
     File(PathBuf),
     /// In a database behind the Data API.
-    Database {
-        /// What serves it.
-        service: Service,
-        /// Its address, without anything secret.
-        endpoint: String,
-        /// The keyspace in it.
-        keyspace: String,
-        /// The collection's name.
-        collection: String,
-    },
+    Database(Box<DatabasePlace>),
+}
+
+/// Where in which database a collection is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabasePlace {
+    /// Who serves it.
+    pub service: Service,
+    /// Its address, without anything secret.
+    pub endpoint: String,
+    /// The keyspace in it.
+    pub keyspace: String,
+    /// The collection's name.
+    pub collection: String,
 }
 
 /// Who serves a Data API. They differ in paths and tokens only.
@@ -46,7 +50,7 @@ impl Place {
     /// Whether others may have put things there, from other machines.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        matches!(self, Self::Database { .. })
+        matches!(self, Self::Database(_))
     }
 
     /// Which of the `store` settings this is.
@@ -60,13 +64,13 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => Printable::new(path).fmt(f),
-            Self::Database { service, endpoint, keyspace, collection } => write!(
+            Self::Database(place) => write!(
                 f,
                 "{} in {} of {} at {}",
-                Printable::new(collection),
-                Printable::new(keyspace),
-                service,
-                Printable::new(endpoint)
+                Printable::new(&place.collection),
+                Printable::new(&place.keyspace),
+                place.service,
+                Printable::new(&place.endpoint)
             ),
         }
     }

@@ -2,12 +2,16 @@
 
 mod collection;
 mod embedding;
+mod hex;
 mod image;
 mod model;
 mod printable;
 
-pub use collection::{CollectionSpec, Count, FolderSummary, Place, Service, SpaceSummary};
+pub use collection::{
+    CollectionSpec, Count, DatabasePlace, FolderSummary, Place, Service, SpaceSummary,
+};
 pub use embedding::{Embedding, Similarity};
+pub use hex::Hex;
 pub use image::{FileProblem, FileStamp, Hit, ImageId, PixelSize, Record};
 pub use model::{Fingerprint, ModelId};
 pub use printable::Printable;

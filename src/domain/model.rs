@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Hex;
+
 /// SHA-256 over what decides a checkpoint's embeddings. Two checkpoints with
 /// the same fingerprint give the same embeddings.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,7 +28,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 

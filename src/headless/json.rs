@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::backend::{Answer, LoadProgress, Query, Status};
+use crate::backend::{Answer, Copied, LoadProgress, Query, Status};
 use crate::domain::{FileProblem, Hit, ModelId, Place, SpaceSummary};
 
 /// Version of everything here.
@@ -54,22 +54,24 @@ pub(super) fn loaded(
     failed: &[FileProblem],
     finished: bool,
 ) -> Value {
-    let failed: Vec<Value> = failed
-        .iter()
-        .map(|problem| {
-            let mut object = named_path("path", &problem.path);
-            object.insert("reason".into(), json!(problem.reason));
-            Value::Object(object)
-        })
-        .collect();
     let mut object = named_path("folder", folder);
     object.insert("found".into(), json!(progress.found));
     object.insert("embedded".into(), json!(progress.embedded));
     object.insert("unchanged".into(), json!(progress.unchanged));
-    object.insert("failed".into(), json!(failed));
+    object.insert("failed".into(), problems(failed));
+    object.insert("removed".into(), json!(progress.removed));
     object.insert("finished".into(), json!(finished));
     object.insert("seconds".into(), json!(progress.elapsed.as_secs_f64()));
     Value::Object(object)
+}
+
+fn problems(failed: &[FileProblem]) -> Value {
+    let problem = |problem: &FileProblem| {
+        let mut object = named_path("path", &problem.path);
+        object.insert("reason".into(), json!(problem.reason));
+        Value::Object(object)
+    };
+    failed.iter().map(problem).collect()
 }
 
 /// `carlens load --json`.
@@ -77,11 +79,33 @@ pub(super) fn loads(folders: &[Value]) -> Value {
     json!({ "version": VERSION, "folders": folders })
 }
 
+/// `carlens copy --json`.
+pub(super) fn copied(from: &Place, to: &Place, copied: &Copied) -> Value {
+    let Copied { progress, failed, verification } = copied;
+    json!({
+        "version": VERSION,
+        "from": from.to_string(),
+        "to": to.to_string(),
+        "copied": progress.copied,
+        "unchanged": progress.unchanged,
+        "failed": problems(failed),
+        "seconds": progress.elapsed.as_secs_f64(),
+        "verified": verification.is_good(),
+        "in_source": verification.in_source,
+        "in_target": verification.in_target,
+        "missing": verification.missing.len(),
+        "compared": verification.compared,
+        "alike": verification.alike,
+        "neighbours": verification.neighbours,
+        "same_neighbours": verification.same_neighbours,
+    })
+}
+
 /// `carlens status --json`.
 pub(super) fn status(status: &Status) -> Value {
     let mut object = match &status.collection {
         Place::File(path) => named_path("collection", path),
-        place @ Place::Database { .. } => {
+        place @ Place::Database(_) => {
             Map::from_iter([("collection".into(), json!(place.to_string()))])
         }
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::progress_line::ProgressLine;
 use super::{Outcome, Output, follow, follow_quietly, json, show_progress, unanswered};
-use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Request, RequestId};
+use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Prune, Request, RequestId};
 use crate::domain::{FileProblem, Printable};
 use crate::progress::load_line;
 
@@ -18,22 +18,22 @@ pub async fn load(
     backend: &mut Backend,
     folder: Option<PathBuf>,
     fallback: PathBuf,
+    prune: Prune,
     json: bool,
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
-    let folders = match folder {
-        Some(folder) => vec![folder],
-        None => {
-            let request = Request::Status { id: RequestId(0) };
-            match follow_quietly(backend, request, output).await? {
-                Event::StatusReported(_, status) => status.folders_or(fallback),
-                event => return unanswered(event, output),
-            }
+    let folders = if let Some(folder) = folder {
+        vec![folder]
+    } else {
+        let request = Request::Status { id: RequestId(0) };
+        match follow_quietly(backend, request, output).await? {
+            Event::StatusReported(_, status) => status.folders_or(fallback),
+            event => return unanswered(event, output),
         }
     };
     let (mut outcome, mut loaded) = (Outcome::Nothing, Vec::new());
     for (folder, id) in folders.into_iter().zip(1..) {
-        let mut load = Load::new(folder, output);
+        let mut load = Load::new(folder, prune, output);
         let ended = load.run(backend, RequestId(id)).await?;
         loaded.push(json::loaded(
             &load.folder,
@@ -66,6 +66,7 @@ fn worse(one: Outcome, other: Outcome) -> Outcome {
 /// One folder's load, as it is watched.
 struct Load<'a, 'b> {
     folder: PathBuf,
+    prune: Prune,
     progress: LoadProgress,
     failed: Vec<FileProblem>,
     line: ProgressLine,
@@ -73,13 +74,13 @@ struct Load<'a, 'b> {
 }
 
 impl<'a, 'b> Load<'a, 'b> {
-    fn new(folder: PathBuf, output: &'a mut Output<'b>) -> Self {
+    fn new(folder: PathBuf, prune: Prune, output: &'a mut Output<'b>) -> Self {
         let line = ProgressLine::new(output.live);
-        Self { folder, progress: LoadProgress::default(), failed: Vec::new(), line, output }
+        Self { folder, prune, progress: LoadProgress::default(), failed: Vec::new(), line, output }
     }
 
     async fn run(&mut self, backend: &mut Backend, id: RequestId) -> io::Result<Outcome> {
-        let request = Request::Load { id, folder: self.folder.clone() };
+        let request = Request::Load { id, folder: self.folder.clone(), prune: self.prune };
         let event = follow(backend, request, |event| self.watch(event)).await?;
         self.line.clear(self.output.err)?;
         match event {
@@ -143,10 +144,11 @@ impl<'a, 'b> Load<'a, 'b> {
     }
 
     fn summarise(&mut self) -> io::Result<()> {
-        let LoadProgress { embedded, unchanged, failed, elapsed, .. } = self.progress;
+        let LoadProgress { embedded, unchanged, failed, removed, elapsed, .. } = self.progress;
+        let removed = if removed > 0 { format!(", {removed} removed") } else { String::new() };
         writeln!(
             self.output.out,
-            "{}: {embedded} embedded, {unchanged} unchanged, {failed} failed in {:.1} s",
+            "{}: {embedded} embedded, {unchanged} unchanged, {failed} failed{removed} in {:.1} s",
             Printable::new(&self.folder),
             elapsed.as_secs_f64(),
         )

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. A closed
 //! pipe is not an error.
 
+mod copy;
 mod json;
 mod load;
 mod model;
@@ -13,6 +14,7 @@ mod status;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+pub use copy::copy;
 pub use load::load;
 pub use model::model;
 pub use search::{Format, search};

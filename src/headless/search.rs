@@ -1,6 +1,7 @@
 //! `carlens search`.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use super::{Outcome, Output, follow_quietly, json, unanswered};
 use crate::backend::{Answer, Backend, Event, Query, Request, RequestId};
@@ -25,12 +26,16 @@ pub async fn search(
     backend: &mut Backend,
     query: Query,
     limit: usize,
+    within: Option<PathBuf>,
     format: Format,
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
-    let request = Request::Search { id: RequestId(1), query: query.clone(), limit };
+    let request =
+        Request::Search { id: RequestId(1), query: query.clone(), limit, within: within.clone() };
     match follow_quietly(backend, request, output).await? {
-        Event::SearchFinished(_, answer) => print(&query, &answer, format, output),
+        Event::SearchFinished(_, answer) => {
+            print(&query, &answer, within.as_deref(), format, output)
+        }
         event => unanswered(event, output),
     }
 }
@@ -38,6 +43,7 @@ pub async fn search(
 fn print(
     query: &Query,
     answer: &Answer,
+    within: Option<&Path>,
     format: Format,
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
@@ -51,6 +57,11 @@ fn print(
     }
     if !answer.hits.is_empty() {
         return Ok(Outcome::Found);
+    }
+    if let Some(within) = within.filter(|_| answer.searched.pictures > 0) {
+        let within = Printable::new(within);
+        writeln!(output.err, "nothing found: the collection has no pictures below {within}")?;
+        return Ok(Outcome::Nothing);
     }
     writeln!(output.err, "nothing found: the collection is empty")?;
     writeln!(output.err, "hint: load a folder of pictures first, with `carlens load DIR`")?;

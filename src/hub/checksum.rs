@@ -1,10 +1,11 @@
 //! What proves that a file is the one the hub means.
 
-use std::fmt::Write as _;
 use std::io::{self, Read};
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+
+use crate::domain::Hex;
 
 /// The hash of a file's content. It is also the name of its blob in the
 /// cache, as the hub sends it for an `ETag`.
@@ -61,14 +62,7 @@ fn digest(mut hasher: impl Digest, content: &mut impl Read) -> io::Result<String
             n => hasher.update(&piece[..n]),
         }
     }
-    Ok(hexadecimal(&hasher.finalize()))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-        text
-    })
+    Ok(Hex(&hasher.finalize()).to_string())
 }
 
 #[cfg(test)]

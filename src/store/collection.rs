@@ -86,6 +86,15 @@ impl Collection {
     }
 }
 
+/// The same place is the same collection.
+impl PartialEq for Collection {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for Collection {}
+
 impl std::fmt::Debug for Collection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Collection").field(&self.place()).finish()

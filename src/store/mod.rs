@@ -17,6 +17,7 @@ mod spread;
 mod wait;
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use async_trait::async_trait;
 
@@ -41,8 +42,19 @@ pub trait VectorStore: Send + Sync {
     async fn delete(&self, ids: Vec<ImageId>) -> Result<usize, Error>;
 
     /// The `limit` pictures most similar to `query`, best first, equal ones
-    /// ordered by id. A store may know only so many, or approximately which.
-    async fn search(&self, query: Embedding, limit: usize) -> Result<Vec<Hit>, Error>;
+    /// ordered by id; only those below the absolute path `within`, if there is
+    /// one. A store may know only so many, or approximately which.
+    async fn search_within(
+        &self,
+        query: Embedding,
+        limit: usize,
+        within: Option<&Path>,
+    ) -> Result<Vec<Hit>, Error>;
+
+    /// The same of all pictures.
+    async fn search(&self, query: Embedding, limit: usize) -> Result<Vec<Hit>, Error> {
+        self.search_within(query, limit, None).await
+    }
 
     /// The records of those `ids` that are there, in the order asked.
     async fn get(&self, ids: Vec<ImageId>) -> Result<Vec<Record>, Error>;

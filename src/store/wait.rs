@@ -133,7 +133,7 @@ mod tests {
     async fn a_wait_counts_down_and_ends() {
         let waits = Waits::new();
         let mut shown = waits.watch();
-        let until = Instant::now() + Duration::from_secs(300);
+        let until = Instant::now() + Duration::from_mins(5);
         let waiting = waits.wait(WaitReason::Resuming, Duration::from_secs(3), until);
         let seen = async {
             let mut seen = Vec::new();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use carlens::backend::{
-    Backend, Collection, Event, Failure, ModelChoice, Query, Request, RequestId, Settings,
+    Backend, Collection, Event, Failure, ModelChoice, Prune, Query, Request, RequestId, Settings,
 };
 use carlens::domain::{Count, PixelSize};
 use carlens::hub::Hub;
@@ -62,7 +62,7 @@ impl Scene {
     }
 
     pub fn load(&self, id: u64) -> Request {
-        Request::Load { id: RequestId(id), folder: self.cars() }
+        Request::Load { id: RequestId(id), folder: self.cars(), prune: Prune::Nothing }
     }
 }
 
@@ -70,7 +70,7 @@ pub const TINY: &str = "clip-tiny-quick-gelu";
 pub const OTHER: &str = "clip-tiny-gelu";
 
 pub fn search(id: u64, words: &str) -> Request {
-    Request::Search { id: RequestId(id), query: Query::Text(words.into()), limit: 5 }
+    Request::Search { id: RequestId(id), query: Query::Text(words.into()), limit: 5, within: None }
 }
 
 pub async fn next(backend: &mut Backend) -> Event {
@@ -117,7 +117,7 @@ async fn a_load_then_searches_by_words_and_by_picture() {
     assert_eq!((done.found, done.embedded, done.unchanged, done.failed), (20, 20, 0, 0));
 
     let query = Query::Picture(scene.cars().join("007.png"));
-    let request = Request::Search { id: RequestId(2), query, limit: 3 };
+    let request = Request::Search { id: RequestId(2), query, limit: 3, within: None };
     let Event::SearchFinished(_, answer) = last(&mut backend, request).await else { panic!() };
     assert_eq!((answer.hits.len(), answer.searched), (3, Count::exactly(20)));
     assert_eq!(answer.hits[0].id.path(), Path::new("007.png"));
@@ -128,6 +128,32 @@ async fn a_load_then_searches_by_words_and_by_picture() {
     };
     assert!(answer.hits.is_sorted_by(|a, b| a.similarity >= b.similarity));
     backend.shutdown().await;
+}
+
+#[tokio::test]
+async fn pictures_that_are_gone_are_removed_on_request_if_they_are_few() {
+    let scene = Scene::with(20);
+    let mut backend = scene.backend(TINY);
+    last(&mut backend, scene.load(1)).await;
+    for n in 0..4 {
+        fs::remove_file(scene.cars().join(format!("{n:03}.png"))).unwrap();
+    }
+    last(&mut backend, scene.load(2)).await;
+    assert_eq!(pictures(&mut backend, 3).await, [20]);
+    let pruning = |id, prune| Request::Load { id: RequestId(id), folder: scene.cars(), prune };
+    let Event::LoadFinished(_, done) = last(&mut backend, pruning(4, Prune::Few)).await else {
+        panic!()
+    };
+    assert_eq!((done.removed, done.unchanged), (4, 16));
+    assert_eq!(pictures(&mut backend, 5).await, [16]);
+    for n in 4..9 {
+        fs::remove_file(scene.cars().join(format!("{n:03}.png"))).unwrap();
+    }
+    let event = last(&mut backend, pruning(6, Prune::Few)).await;
+    assert!(failed(&event).to_string().contains("5 of 16 are gone"), "{event:?}");
+    assert_eq!(pictures(&mut backend, 7).await, [16]);
+    last(&mut backend, pruning(8, Prune::All)).await;
+    assert_eq!(pictures(&mut backend, 9).await, [11]);
 }
 
 #[tokio::test]
@@ -149,7 +175,8 @@ async fn a_search_is_answered_during_a_load() {
 async fn every_request_gets_exactly_one_final_event() {
     let scene = Scene::with(60);
     let mut backend = scene.backend(TINY);
-    let missing = Request::Load { id: RequestId(3), folder: "no/such/folder".into() };
+    let missing =
+        Request::Load { id: RequestId(3), folder: "no/such/folder".into(), prune: Prune::Nothing };
     let bounds = PixelSize { width: 8, height: 8 };
     let thumbnail =
         |id| Request::Thumbnail { id: RequestId(id), path: scene.cars().join("001.png"), bounds };
@@ -367,7 +394,7 @@ async fn a_load_that_finds_nothing_leaves_no_space() {
 async fn search_for_address(scene: &Scene, page: Page) -> Vec<Event> {
     let server = WebStub::serving(page).await;
     let query = Query::of_picture(server.address("car.png?key=secret").into());
-    let request = Request::Search { id: RequestId(1), query, limit: 3 };
+    let request = Request::Search { id: RequestId(1), query, limit: 3, within: None };
     answer(&mut scene.backend(TINY), request).await
 }
 
@@ -414,7 +441,8 @@ async fn a_load_counts_only_what_a_full_disk_has_taken() {
     let few = scene.folder.path().join("few");
     fs::create_dir(&few).unwrap();
     fs::copy(scene.cars().join("000.png"), few.join("000.png")).unwrap();
-    answer(&mut backend, Request::Load { id: RequestId(1), folder: few }).await;
+    answer(&mut backend, Request::Load { id: RequestId(1), folder: few, prune: Prune::Nothing })
+        .await;
     disk.fill(96 << 10);
     let events = answer(&mut backend, scene.load(2)).await;
     let failure = failed(events.last().unwrap());

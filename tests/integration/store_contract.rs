@@ -22,6 +22,7 @@ pub async fn contract(store: &dyn VectorStore) {
     equal_ones_are_ordered_by_id(store).await;
     a_picture_deleted_is_gone(store).await;
     names_are_kept_byte_for_byte(store).await;
+    a_search_may_be_of_one_folder(store).await;
     batches_of_any_length_are_stored(store).await;
 }
 
@@ -175,6 +176,32 @@ async fn names_are_kept_byte_for_byte(store: &dyn VectorStore) {
         }));
     }
     assert_eq!(store.delete(ids.to_vec()).await.unwrap(), names.len());
+}
+
+async fn a_search_may_be_of_one_folder(store: &dyn VectorStore) {
+    let pictures =
+        [("/lot", "a.jpg"), ("/lot", "b/a.jpg"), ("/lot/b", "c.jpg"), ("/lots", "a.jpg")]
+            .map(|(folder, path)| ImageId::new(Path::new(folder), Path::new(path)));
+    let batch = pictures.clone().map(|id| record(id, embedding(&[0.0, 0.0, 1.0, 1.0])));
+    store.upsert(batch.to_vec()).await.unwrap();
+    let [one, two, three, four] = pictures.clone();
+    let query = embedding(&[0.0, 0.0, 1.0, 0.0]);
+    for (within, limit, expected) in [
+        ("/lot", 9, vec![one.clone(), two.clone(), three.clone()]),
+        ("/lot", 2, vec![one.clone(), two.clone()]),
+        ("/lot/b", 9, vec![two, three]),
+        ("/lots", 9, vec![four]),
+        ("/lot/a.jpg", 9, vec![one]),
+        ("/l", 9, vec![]),
+        ("/lot", 0, vec![]),
+    ] {
+        let hits = store.search_within(query.clone(), limit, Some(Path::new(within)));
+        let found: Vec<ImageId> = hits.await.unwrap().into_iter().map(|hit| hit.id).collect();
+        let mut expected = expected;
+        expected.sort();
+        assert_eq!(found, expected, "{within}, {limit}");
+    }
+    assert_eq!(store.delete(pictures.to_vec()).await.unwrap(), 4);
 }
 
 async fn batches_of_any_length_are_stored(store: &dyn VectorStore) {

@@ -6,7 +6,7 @@ use std::fmt;
 use reqwest::Url;
 
 use super::Error;
-use crate::domain::{Place, Service};
+use crate::domain::{DatabasePlace, Place, Service};
 use crate::http;
 
 /// Where the article's database, and every new one of Astra, keeps things.
@@ -70,12 +70,12 @@ impl Address {
     /// For people.
     #[must_use]
     pub fn place(&self) -> Place {
-        Place::Database {
+        Place::Database(Box::new(DatabasePlace {
             service: self.service,
             endpoint: self.base.as_str().trim_end_matches('/').into(),
             keyspace: self.keyspace.clone(),
             collection: self.collection.clone(),
-        }
+        }))
     }
 
     pub(super) fn host(&self) -> &str {

@@ -38,11 +38,10 @@ pub(super) async fn store(client: &Client, documents: Vec<Value>) -> Result<Vec<
         let bytes = document.to_string().len();
         Item { number, document, bytes }
     });
-    let stored = stream::iter(batches(items).into_iter().map(|batch| store_batch(client, batch)))
+    stream::iter(batches(items).into_iter().map(|batch| store_batch(client, batch)))
         .buffer_unordered(pace::MOST)
         .try_concat()
-        .await;
-    stored
+        .await
 }
 
 fn batches(items: impl Iterator<Item = Item>) -> Vec<Vec<Item>> {
@@ -51,15 +50,12 @@ fn batches(items: impl Iterator<Item = Item>) -> Vec<Vec<Item>> {
     for item in items {
         let fits =
             |batch: &&mut Vec<Item>| batch.len() < BATCH && bytes + item.bytes <= BATCH_BYTES;
-        match batches.last_mut().filter(fits) {
-            Some(batch) => {
-                bytes += item.bytes;
-                batch.push(item);
-            }
-            None => {
-                bytes = item.bytes;
-                batches.push(vec![item]);
-            }
+        if let Some(batch) = batches.last_mut().filter(fits) {
+            bytes += item.bytes;
+            batch.push(item);
+        } else {
+            bytes = item.bytes;
+            batches.push(vec![item]);
         }
     }
     batches

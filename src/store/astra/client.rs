@@ -118,7 +118,7 @@ impl Client {
             .header("Token", self.header.clone())
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_vec());
-        let response = request.send().await.map_err(|e| self.from_transport(&e, patience))?;
+        let response = request.send().await.map_err(|e| self.transport_fault(&e, patience))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let answer = self.read(response, patience).await?;
         self.judge(status, &headers, &answer, body.len())
@@ -127,7 +127,7 @@ impl Client {
     async fn read(&self, mut response: Response, patience: Duration) -> Result<Vec<u8>, Fault> {
         let (status, mut body) = (response.status().as_u16(), Vec::new());
         loop {
-            let piece = response.chunk().await.map_err(|e| self.from_transport(&e, patience))?;
+            let piece = response.chunk().await.map_err(|e| self.transport_fault(&e, patience))?;
             let Some(piece) = piece else { return Ok(body) };
             body.extend_from_slice(&piece);
             if body.len() > LONGEST_ANSWER {
@@ -152,14 +152,14 @@ impl Client {
             return match reply.errors.first() {
                 Some(error) if !accounted => Err(self.fault(error, after)),
                 _ if status.is_success() => Ok(reply),
-                _ => Err(self.from_status(status, after, sent)),
+                _ => Err(self.status_fault(status, after, sent)),
             };
         }
         if is_resuming(status, body) {
             return Err(Fault::Resuming);
         }
         if !status.is_success() {
-            return Err(self.from_status(status, after, sent));
+            return Err(self.status_fault(status, after, sent));
         }
         let found = found(headers, body);
         let error = self.not_data_api(found, status.as_u16());
@@ -201,7 +201,7 @@ impl Client {
         Error::Refused { host: self.address.host().into(), code, message }
     }
 
-    fn from_status(&self, status: StatusCode, after: Option<Duration>, sent: usize) -> Fault {
+    fn status_fault(&self, status: StatusCode, after: Option<Duration>, sent: usize) -> Fault {
         let host = self.address.host().to_owned();
         let number = status.as_u16();
         let error = Error::Status { host: host.clone(), status: number };
@@ -223,7 +223,7 @@ impl Client {
         Error::NotDataApi { host: self.address.host().into(), found, status }
     }
 
-    fn from_transport(&self, error: &reqwest::Error, waited: Duration) -> Fault {
+    fn transport_fault(&self, error: &reqwest::Error, waited: Duration) -> Fault {
         let host = self.address.host().to_owned();
         let reason = self.without_token(&innermost(error));
         let error = if is_about_certificate(&reason) {

@@ -51,6 +51,8 @@ struct Shared {
 struct Existing {
     /// Components per vector.
     dimension: usize,
+    /// Whether it can be filtered by folder.
+    indexes_folder: bool,
     origin: Option<Origin>,
 }
 
@@ -88,7 +90,7 @@ impl Database {
             existing.ok_or_else(|| store::Error::NoCollection { place: self.place() })?;
         self.check_shape(&existing, spec)?;
         self.check_model(existing.origin.as_ref(), spec)?;
-        Ok(self.astra(spec, existing.origin))
+        Ok(self.astra(spec, existing.origin, existing.indexes_folder))
     }
 
     /// Opens it for loading as well; makes it if it is missing.
@@ -97,14 +99,12 @@ impl Database {
     /// As [`Database::open`], and [`Error::UnknownOrigin`] if it holds
     /// pictures of a model that is not recorded.
     pub async fn create(&self, spec: &CollectionSpec) -> Result<Astra, store::Error> {
-        let existing = match self.existing().await? {
-            Some(existing) => existing,
-            None => {
-                self.make(spec).await?;
-                let lost = || Error::Lost { place: self.place() };
-                self.existing().await?.ok_or_else(lost)?
-            }
-        };
+        let mut existing = self.existing().await?;
+        if existing.is_none() {
+            self.make(spec).await?;
+            existing = self.existing().await?;
+        }
+        let existing = existing.ok_or_else(|| Error::Lost { place: self.place() })?;
         self.check_shape(&existing, spec)?;
         let origin = match existing.origin {
             Some(origin) => origin,
@@ -112,7 +112,7 @@ impl Database {
         };
         self.check_model(Some(&origin), spec)?;
         let adopted = origin.adopted;
-        let astra = self.astra(spec, Some(origin));
+        let astra = self.astra(spec, Some(origin), existing.indexes_folder);
         if adopted {
             astra.learn_foreign().await?;
         }
@@ -124,7 +124,7 @@ impl Database {
     /// # Errors
     /// If it cannot be asked.
     pub async fn spaces(&self) -> Result<Vec<SpaceSummary>, store::Error> {
-        let Some(Existing { dimension, origin }) = self.existing().await? else {
+        let Some(Existing { dimension, origin, .. }) = self.existing().await? else {
             return Ok(Vec::new());
         };
         let pictures = count(self.client()?, origin.is_some()).await?;
@@ -164,14 +164,17 @@ impl Database {
         FolderSummary { here: path.is_dir(), path, pictures: None }
     }
 
-    fn astra(&self, spec: &CollectionSpec, origin: Option<Origin>) -> Astra {
+    fn astra(&self, spec: &CollectionSpec, origin: Option<Origin>, indexes_folder: bool) -> Astra {
         let recorded = origin.is_some();
+        // Other programs name no folder.
+        let ours = origin.as_ref().is_some_and(|origin| !origin.adopted);
         let folders = origin.map(|origin| origin.folders).unwrap_or_default();
         let folders: HashSet<OsString> = folders.into_iter().map(PathBuf::into_os_string).collect();
         Astra {
             database: self.clone(),
             spec: spec.clone(),
             recorded,
+            filters_by_folder: ours && indexes_folder,
             names: self.0.names.clone(),
             foreign: Mutex::default(),
             folders: Mutex::new(folders),
@@ -190,7 +193,8 @@ impl Database {
             return Ok(None);
         };
         let dimension = self.dimension_of(found)?;
-        Ok(Some(Existing { dimension, origin: self.origin().await? }))
+        let indexes_folder = indexes(found, document::FOLDER);
+        Ok(Some(Existing { dimension, indexes_folder, origin: self.origin().await? }))
     }
 
     /// Components per vector of a collection whose vectors are compared by
@@ -299,6 +303,19 @@ impl Astra {
         }
         Ok(())
     }
+}
+
+/// Whether a collection, as the server describes it, can be filtered by the
+/// field at `path`: all are indexed, unless it says which are or are not.
+fn indexes(collection: &Value, path: &str) -> bool {
+    let listed = |list: &str| {
+        let paths = collection.pointer(&format!("/options/indexing/{list}"))?.as_array()?;
+        let covers = |listed: &str| {
+            listed == "*" || listed == path || path.starts_with(&format!("{listed}."))
+        };
+        Some(paths.iter().filter_map(Value::as_str).any(covers))
+    };
+    listed("allow").unwrap_or(true) && !listed("deny").unwrap_or(false)
 }
 
 /// How many pictures there are. A server counts up to a thousand; for more it

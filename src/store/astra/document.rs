@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::vector;
-use crate::domain::{FileStamp, ImageId, PixelSize, Record};
+use crate::domain::{FileStamp, Hex, ImageId, PixelSize, Record};
 
 /// How the image folder is called.
 pub(super) const IMAGE_FOLDER: &str = ".";
@@ -97,7 +97,7 @@ impl Names {
         hash.update([0]);
         hash.update(path.as_encoded_bytes());
         // Half of it is enough: no two of 10^15 pictures meet.
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        Hex(&hash.finalize()[..16]).to_string()
     }
 
     /// What a folder of this machine is called in a document.

@@ -267,7 +267,10 @@ impl Error {
                  trusts. Carlens does not go on without"
                     .into()
             }
-            Self::Timeout { .. } | Self::Interrupted { .. } | Self::Status { .. } => {
+            Self::Timeout { .. }
+            | Self::Interrupted { .. }
+            | Self::Status { .. }
+            | Self::RateLimited { .. } => {
                 "try again later; what is stored stays stored, and a load goes on where it stopped"
                     .into()
             }
@@ -287,10 +290,6 @@ impl Error {
             }
             Self::Asleep { .. } => {
                 "resume it in Astra's portal, or try again in some minutes".into()
-            }
-            Self::RateLimited { .. } => {
-                "try again later; what is stored stays stored, and a load goes on where it stopped"
-                    .into()
             }
             Self::TooLarge { .. } => "a proxy in between may allow too little".into(),
             Self::NoCollection { .. } => {

@@ -67,6 +67,8 @@ pub struct Astra {
     spec: CollectionSpec,
     /// Whether the collection says that they are this model's.
     recorded: bool,
+    /// Whether every picture has a folder that the database can filter by.
+    filters_by_folder: bool,
     names: Names,
     /// The `_id`s of pictures that another program stored under its own.
     foreign: Mutex<HashMap<ImageId, Value>>,
@@ -153,14 +155,27 @@ impl Astra {
 
     /// The nearest documents, best first, equal ones by id. Where the last of
     /// them has an equal that was left out, more are asked for.
-    async fn nearest(&self, query: &Embedding, limit: usize) -> Result<Vec<Found>, Error> {
+    /// Pictures of other folders are left out by the database where it can,
+    /// and else here.
+    async fn nearest(
+        &self,
+        query: &Embedding,
+        limit: usize,
+        within: Option<&Path>,
+    ) -> Result<Vec<Found>, Error> {
+        let filter = within.and_then(|within| self.folder_filter(within)).unwrap_or(Filter::All);
         let mut asked = (limit + 1).min(MOST_HITS);
         loop {
             let projection = document::projection();
-            let find = Command::find_nearest(&Filter::All, query, &projection, asked);
+            let find = Command::find_nearest(&filter, query, &projection, asked);
             let documents = self.client()?.send(&find).await?.documents();
             let complete = documents.len() < asked || asked == MOST_HITS;
-            let nearest = ranked(documents.into_iter().filter_map(|d| self.found(d)).collect());
+            let is_within = |found: &Found| {
+                within
+                    .is_none_or(|within| self.here(found.id.clone()).location().starts_with(within))
+            };
+            let found = documents.into_iter().filter_map(|document| self.found(document));
+            let nearest = ranked(found.filter(is_within).collect());
             let decided = nearest.len() > limit
                 && similarity(&nearest[limit]) < similarity(&nearest[limit - 1]);
             if complete || decided {
@@ -168,6 +183,25 @@ impl Astra {
             }
             asked = (asked * 2).min(MOST_HITS);
         }
+    }
+
+    /// What leaves exactly the pictures below `within`, if the database can
+    /// filter by it: all of them have to name this folder, and no other above
+    /// or below it.
+    fn folder_filter(&self, within: &Path) -> Option<Filter> {
+        let name = self.names.folder(within);
+        let folders = lock(&self.folders);
+        let place = |folder: &OsString| match Path::new(folder) {
+            folder if folder == Path::new(document::IMAGE_FOLDER) => {
+                self.names.images.to_path_buf()
+            }
+            folder => folder.to_path_buf(),
+        };
+        let apart = |other: &Path| !other.starts_with(within) && !within.starts_with(other);
+        let only = folders.iter().all(|folder| *folder == name || apart(&place(folder)));
+        let usable = self.filters_by_folder && folders.contains(name) && only;
+        let name = name.to_str().filter(|_| usable)?;
+        Some(Filter::Equals(document::FOLDER, json!(name)))
     }
 
     /// Some embeddings of the collection; all, if there are only few.
@@ -257,7 +291,9 @@ impl VectorStore for Astra {
             }
         }
         let mut foreign = lock(&self.foreign);
-        ids.iter().for_each(|id| drop(foreign.remove(id)));
+        for id in &ids {
+            foreign.remove(id);
+        }
         drop(foreign);
         self.forget_small_sample();
         Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
@@ -265,13 +301,19 @@ impl VectorStore for Astra {
 
     /// At most a thousand, as the Data API gives no more; by the database's
     /// index, which is approximate. Standings are estimated by a sample.
-    async fn search(&self, query: Embedding, limit: usize) -> Result<Vec<Hit>, super::Error> {
+    async fn search_within(
+        &self,
+        query: Embedding,
+        limit: usize,
+        within: Option<&Path>,
+    ) -> Result<Vec<Hit>, super::Error> {
         self.check_dimension(&query)?;
         let limit = limit.min(MOST_HITS);
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let (nearest, sample) = tokio::try_join!(self.nearest(&query, limit), self.sample())?;
+        let (nearest, sample) =
+            tokio::try_join!(self.nearest(&query, limit, within), self.sample())?;
         let mut spread = Spread::default();
         spread.add(sample.iter().map(|other| other.similarity(&query).cosine()));
         Ok(nearest.into_iter().map(|found| self.hit(found, &spread)).collect())

@@ -142,6 +142,6 @@ mod tests {
             tokio::task::yield_now().await;
             all.pop();
         };
-        let (_, _turn) = tokio::join!(leaves, pace.turn());
+        let ((), _turn) = tokio::join!(leaves, pace.turn());
     }
 }

@@ -86,13 +86,13 @@ impl Reply {
         if responses.len() != documents {
             return None;
         }
-        let outcome = |response: &Value| match response.get("status")?.as_str()? {
-            "OK" => Some(None),
-            _ => {
-                let number = response.get("errorsIdx").and_then(Value::as_u64).unwrap_or(0);
-                let error = self.errors.get(usize::try_from(number).ok()?);
-                Some(Some(error.cloned().unwrap_or_default()))
+        let outcome = |response: &Value| {
+            if response.get("status")? == "OK" {
+                return Some(None);
             }
+            let number = response.get("errorsIdx").and_then(Value::as_u64).unwrap_or(0);
+            let error = self.errors.get(usize::try_from(number).ok()?);
+            Some(Some(error.cloned().unwrap_or_default()))
         };
         responses.iter().map(outcome).collect()
     }

@@ -151,8 +151,18 @@ impl VectorStore for Embedded {
         .await
     }
 
-    async fn search(&self, query: Embedding, limit: usize) -> Result<Vec<Hit>, Error> {
-        self.blocking(move |open| open.search(&query, limit)).await
+    async fn search_within(
+        &self,
+        query: Embedding,
+        limit: usize,
+        within: Option<&Path>,
+    ) -> Result<Vec<Hit>, Error> {
+        let within = within.map(Path::to_path_buf);
+        self.blocking(move |open| match within {
+            None => open.search(&query, limit),
+            Some(within) => open.search_within(&query, limit, &within),
+        })
+        .await
     }
 
     async fn get(&self, ids: Vec<ImageId>) -> Result<Vec<Record>, Error> {
@@ -234,6 +244,33 @@ impl Open {
                 return Ok(ranked(hits, limit));
             }
         }
+    }
+
+    /// Names the best of all until enough of them are below `within`.
+    fn search_within(
+        &self,
+        query: &Embedding,
+        limit: usize,
+        within: &Path,
+    ) -> Result<Vec<Hit>, Error> {
+        self.check_dimension(query)?;
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let (mut nearest, spread) = self.index.nearest(query, usize::MAX)?;
+        nearest.sort_by(|a, b| b.similarity.cosine().total_cmp(&a.similarity.cosine()));
+        let reader = self.reader();
+        let mut hits: Vec<Hit> = Vec::new();
+        for candidate in nearest {
+            // Those equal to the last one count, as ids decide among them.
+            let last = hits.get(limit - 1).map(|hit| hit.similarity);
+            if last.is_some_and(|last| candidate.similarity < last) {
+                break;
+            }
+            let hit = read::hit(&reader, candidate, &spread).at(&self.path)?;
+            hits.extend(hit.filter(|hit| hit.id.location().starts_with(within)));
+        }
+        Ok(ranked(hits, limit))
     }
 
     /// What `find` finds of `ids`, in their order.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use super::{has_status, search};
-use crate::backend::{Event, LoadProgress, PullProgress, Request, RequestId, Status};
+use crate::backend::{Event, LoadProgress, Prune, PullProgress, Request, RequestId, Status};
 use crate::domain::Printable;
 use crate::ui::message::Effect;
 use crate::ui::state::{BackendState, DownloadState, LoadState, Notice, State};
@@ -108,7 +108,7 @@ pub(super) fn folder_found(state: &mut State, folder: PathBuf, found: bool) -> V
         progress: LoadProgress::default(),
         failed: Vec::new(),
     };
-    vec![Effect::Send(Request::Load { id, folder })]
+    vec![Effect::Send(Request::Load { id, folder, prune: Prune::Nothing })]
 }
 
 fn loading(state: &mut State, event: Event) -> Vec<Effect> {

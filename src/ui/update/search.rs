@@ -91,7 +91,7 @@ fn search(state: &mut State, query: Query, submitted: bool) -> Effect {
 fn ask(state: &mut State, asked: Asked) -> Effect {
     let (id, query) = (asked.request, asked.query.clone());
     state.search.waiting = Some(asked);
-    Effect::Send(Request::Search { id, query, limit: state.preferences.limit })
+    Effect::Send(Request::Search { id, query, limit: state.preferences.limit, within: None })
 }
 
 /// Asks the last question again, as the collection has changed.

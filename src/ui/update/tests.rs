@@ -14,8 +14,8 @@ use crate::backend::{
     PullProgress, Query, Remark, Request, RequestId, Status, Thumbnail, Tower, Wait, WaitReason,
 };
 use crate::domain::{
-    Count, FileProblem, FileStamp, Fingerprint, Hit, ImageId, ModelId, PixelSize, Place, Service,
-    Similarity,
+    Count, DatabasePlace, FileProblem, FileStamp, Fingerprint, Hit, ImageId, ModelId, PixelSize,
+    Place, Service, Similarity,
 };
 use crate::ui::graphics::Picture;
 use crate::ui::message::{Click, Effect, Intent, Message, Typed};
@@ -43,12 +43,12 @@ fn ready_status(offer: Option<Offer>) -> Status {
 }
 
 fn in_astra() -> Place {
-    Place::Database {
+    Place::Database(Box::new(DatabasePlace {
         service: Service::Astra,
         endpoint: "https://0-us-east-2.apps.astra.datastax.com".into(),
         keyspace: "default_keyspace".into(),
         collection: "car_images".into(),
-    }
+    }))
 }
 
 fn offer() -> Offer {

@@ -81,7 +81,7 @@ fn in_use(state: &State) -> [Option<String>; 3] {
             Some(Printable::new(&status.model.name).to_string()),
             match &status.collection {
                 Place::File(_) => None,
-                Place::Database { service, .. } => Some(service.to_string()),
+                Place::Database(place) => Some(place.service.to_string()),
             },
         ),
         _ => (None, None),

@@ -5,6 +5,7 @@
 //! `ASTRA_DB_API_ENDPOINT=… ASTRA_DB_APPLICATION_TOKEN=… cargo test`
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,8 +37,13 @@ impl<S: VectorStore> VectorStore for Settling<S> {
         deleted
     }
 
-    async fn search(&self, query: Embedding, limit: usize) -> Result<Vec<Hit>, Error> {
-        self.0.search(query, limit).await
+    async fn search_within(
+        &self,
+        query: Embedding,
+        limit: usize,
+        within: Option<&Path>,
+    ) -> Result<Vec<Hit>, Error> {
+        self.0.search_within(query, limit, within).await
     }
 
     async fn get(&self, ids: Vec<ImageId>) -> Result<Vec<Record>, Error> {

@@ -36,7 +36,7 @@ impl Shared {
 
 fn like(id: u64, picture: &Path) -> Request {
     let query = Query::Picture(picture.to_owned());
-    Request::Search { id: RequestId(id), query, limit: 3 }
+    Request::Search { id: RequestId(id), query, limit: 3, within: None }
 }
 
 #[tokio::test]

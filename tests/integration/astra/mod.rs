@@ -2,6 +2,7 @@
 //! what the real one does, and against a real one where it is named.
 
 mod article;
+mod copy;
 mod faults;
 mod live;
 mod load;

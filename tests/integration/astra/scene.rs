@@ -1,6 +1,6 @@
 //! A database, and a way to use it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use carlens::domain::{CollectionSpec, Service};
@@ -74,8 +74,4 @@ pub fn texts(stub: &DataApiStub) -> Vec<String> {
         documents.filter_map(|d| Some(d.get("text")?.as_str()?.to_owned())).collect();
     texts.sort();
     texts
-}
-
-pub fn demo() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("static/images")
 }

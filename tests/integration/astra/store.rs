@@ -178,6 +178,8 @@ async fn requests_that_are_too_large_are_halved() {
         (0..50).map(|n| record(id(format!("{n}.jpg")), random_embedding(n, 4))).collect();
     assert_eq!(store.upsert(records).await.unwrap(), []);
     assert_eq!(texts(&scene.stub).len(), 50);
+    let requests = scene.stub.requests();
+    assert!(requests.iter().any(|request| request.bytes > 3000), "it was too large");
     let long = record(id("x".repeat(5000)), embedding(&[1.0; 4]));
     let refused = store.upsert(vec![long.clone()]).await.unwrap();
     assert_eq!(refused[0].id, long.id);
@@ -221,6 +223,35 @@ async fn how_far_a_hit_stands_out_is_estimated_by_a_sample() {
 }
 
 #[tokio::test]
+async fn a_folder_is_searched_by_the_database_where_it_can() {
+    let scene = Scene::new().await;
+    let store = scene.database().create(&model()).await.unwrap();
+    let in_folder = |folder: &str, n: u64| {
+        let id = ImageId::new(Path::new(folder), Path::new(&format!("{n:04}.jpg")).to_path_buf());
+        record(id, random_embedding(n, 4))
+    };
+    // So many that the one of the other folder is not among the nearest.
+    let query = embedding(&[1.0, 0.0, 0.0, 0.0]);
+    let near = record(ImageId::new(Path::new("/near"), Path::new("a.jpg")), query.clone());
+    let far = embedding(&[-1.0, 0.0, 0.0, 0.0]);
+    let far = record(ImageId::new(Path::new("/far"), Path::new("b.jpg")), far);
+    let mut records: Vec<Record> = (0..1100).map(|n| in_folder("/near", n)).collect();
+    records.extend([near, far.clone()]);
+    store.upsert(records).await.unwrap();
+    scene.stub.forget_requests();
+    let hits = store.search_within(query.clone(), 3, Some(Path::new("/far"))).await.unwrap();
+    assert_eq!(hits.iter().map(|hit| &hit.id).collect::<Vec<_>>(), [&far.id]);
+    let filters: Vec<Value> = scene
+        .stub
+        .requests()
+        .into_iter()
+        .filter(|request| request.body.pointer("/find/sort").is_some())
+        .map(|request| request.body["find"]["filter"].clone())
+        .collect();
+    assert_eq!(filters, [json!({ "carlens.folder": "/far" })]);
+}
+
+#[tokio::test]
 async fn a_shared_collection_shows_the_pictures_of_each_machine() {
     let alice = tempfile::tempdir().unwrap();
     let bob = tempfile::tempdir().unwrap();
@@ -255,16 +286,17 @@ async fn a_token_shows_nowhere() {
     let scene = Scene::new().await;
     let secret = "0f1e2d3c-very-secret";
     let settings = scene.settings();
-    let mut shown = format!("{settings:?} {}", settings.address.place());
+    let mut shown = vec![format!("{settings:?} {}", settings.address.place())];
     scene.stub.fault("*", Fault::Unauthenticated);
     let refused = scene.database().open(&model()).await.err().unwrap();
-    shown += &format!("{refused} {refused:?}");
+    shown.push(format!("{refused} {refused:?}"));
     let wrong = scene.settings_with(
         "AstraCS:0f1e2d3c-very-secret",
         Reading { service: Some(Service::Astra), plain_http: false },
     );
     let refused = Database::new(wrong).open(&model()).await.err().unwrap();
-    shown += &format!("{refused} {refused:?}");
+    shown.push(format!("{refused} {refused:?}"));
+    let shown = shown.concat();
     assert!(!shown.contains(secret), "{shown}");
     assert!(shown.contains("does not accept the token"), "{shown}");
 }

@@ -26,7 +26,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
 use database::Database;
@@ -139,7 +138,7 @@ pub enum Fault {
     /// An inserted document is refused, the others are not. It happens to the
     /// next request that inserts a document of this id.
     Refuse { id: String, code: &'static str },
-    /// Nothing is done or answered until [`DataApiStub::release`].
+    /// Nothing is ever done or answered.
     Hold,
     /// The answer comes in pieces over about so long.
     Slow(Duration),
@@ -161,7 +160,6 @@ struct State {
     faults: Mutex<VecDeque<(String, Fault)>>,
     requests: Mutex<Vec<Request>>,
     traffic: Mutex<Traffic>,
-    gate: Semaphore,
 }
 
 /// How many requests are being answered.
@@ -187,7 +185,6 @@ impl DataApiStub {
             faults: Mutex::default(),
             requests: Mutex::default(),
             traffic: Mutex::default(),
-            gate: Semaphore::new(0),
         });
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(accept(listener, Arc::clone(&state)));
@@ -223,11 +220,6 @@ impl DataApiStub {
     /// From now on nothing goes wrong.
     pub fn mend(&self) {
         self.state.faults.lock().unwrap().clear();
-    }
-
-    /// Lets one request that is held go on.
-    pub fn release(&self) {
-        self.state.gate.add_permits(1);
     }
 
     /// Changes the limits from now on.
