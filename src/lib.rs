@@ -20,12 +20,14 @@
 //! - [`domain`]: embeddings, similarities, ids and records. No I/O.
 //! - [`clip`]: checkpoints, tokenizer, preprocessor, both towers.
 //! - [`picture`]: files to pixels, within limits, upright.
-//! - [`store`]: the collection, on disk and searched exactly.
+//! - [`store`]: the collection: in a file, searched exactly, or in Astra DB.
 //! - [`hub`]: models of the Hugging Face hub: found, downloaded, verified.
 //! - [`backend`]: owns them all; loads, searches, answers.
 //! - [`headless`]: the commands.
 //! - [`ui`]: the terminal application.
-//! - [`cli`] and [`config`]: what was typed, and what it means.
+//! - [`cli`], [`config`] and [`dot_env`]: what was typed or set, and what it
+//!   means.
+//! - [`secret`]: what must not be seen.
 //!
 //! # Invariants
 //! - Only `clip` uses candle, only `ui` ratatui, crossterm and viuer.

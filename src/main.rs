@@ -11,6 +11,7 @@ use carlens::config::{self, Config, Settings};
 use carlens::dot_env::DotEnv;
 use carlens::headless::{self, Format, Outcome, Output};
 use carlens::hub::Hub;
+use carlens::secret;
 use carlens::ui::terminal::{EndRequest, Screen};
 use carlens::ui::{self, Notes, Preferences, State};
 use clap::Parser;
@@ -42,6 +43,9 @@ fn run(cli: Cli) -> Result<Outcome, Error> {
     let config = resolve(flags.clone())?;
     let hub = Hub::from_environment(|name| std::env::var_os(name))?;
     log_to_file(&config);
+    if config.collection.place().is_shared() {
+        secret::keep_out_of_core_dumps();
+    }
     match cli.command {
         Some(command) => run_command(command, config, hub, |at: StoredAt| {
             let collection = at.collection.or_else(|| flags.collection.clone());

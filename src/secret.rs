@@ -34,6 +34,19 @@ impl Secret {
     }
 }
 
+/// From now on this process leaves no image of its memory behind when it
+/// crashes, and lets no debugger of the same user in. A system that knows no
+/// such thing is as it was.
+pub fn keep_out_of_core_dumps() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+        // It fails only where the system is not Linux.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[hidden]")

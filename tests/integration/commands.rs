@@ -10,14 +10,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A machine of its own: home, collection and hub cache in one folder.
-struct Machine(TempDir);
+pub struct Machine(TempDir);
 
 impl Machine {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_carlens"));
         for (name, folder) in [
             ("HOME", "home"),
@@ -28,17 +28,26 @@ impl Machine {
         ] {
             command.env(name, self.0.path().join(folder));
         }
+        // Whoever runs the tests may have a database of their own.
+        for name in ["API_ENDPOINT", "APPLICATION_TOKEN", "KEYSPACE"] {
+            command.env_remove(format!("ASTRA_DB_{name}"));
+        }
         command.env("HF_HUB_OFFLINE", "1").env_remove("HF_HOME").env_remove("HF_HUB_CACHE");
         command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
         command
     }
 
     fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
-        Ran(self.command().args(args).output().unwrap())
+        Ran::of(self.command().args(args))
+    }
+
+    /// Everything that the program may write.
+    pub fn home(&self) -> &Path {
+        self.0.path()
     }
 
     /// A folder of pictures: the named demo pictures.
-    fn pictures(&self, names: &[&str]) -> PathBuf {
+    pub fn pictures(&self, names: &[&str]) -> PathBuf {
         let folder = self.0.path().join("pictures");
         fs::create_dir_all(&folder).unwrap();
         for name in names {
@@ -69,29 +78,33 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// A run that has ended.
-struct Ran(Output);
+pub struct Ran(Output);
 
 impl Ran {
-    fn out(&self) -> String {
+    pub fn of(command: &mut Command) -> Self {
+        Self(command.output().unwrap())
+    }
+
+    pub fn out(&self) -> String {
         String::from_utf8(self.0.stdout.clone()).unwrap()
     }
 
-    fn err(&self) -> String {
+    pub fn err(&self) -> String {
         String::from_utf8(self.0.stderr.clone()).unwrap()
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.0.stdout).unwrap()
     }
 
     #[track_caller]
-    fn ends(self, code: i32) -> Self {
+    pub fn ends(self, code: i32) -> Self {
         assert_eq!(self.0.status.code(), Some(code), "{}{}", self.out(), self.err());
         self
     }
 
     #[track_caller]
-    fn complains(self, about: &str) -> Self {
+    pub fn complains(self, about: &str) -> Self {
         assert!(self.err().contains(about), "{:?} is not in: {}", about, self.err());
         self
     }

@@ -2,9 +2,11 @@
 //! what the real one does, and against a real one where it is named.
 
 mod article;
+mod commands;
 mod copy;
 mod faults;
 mod live;
 mod load;
+mod python;
 mod scene;
 mod store;
