@@ -27,13 +27,15 @@ pub struct Scene {
 
 impl Scene {
     /// `pictures` of them, each of another colour.
-    pub fn with(pictures: u8) -> Self {
+    pub fn with(pictures: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("cars")).unwrap();
         for n in 0..pictures {
-            let colour = Rgb([n.wrapping_mul(37), 255 - n, n.wrapping_mul(91)]);
+            let [low, high] = n.to_le_bytes();
+            let colour = Rgb([low.wrapping_mul(37), 255 - low, low.wrapping_mul(91)]);
+            let other = Rgb([low, low, low ^ high.wrapping_mul(85)]);
             let picture = RgbImage::from_fn(64, 48, |x, y| {
-                if (x / 8 + y / 8) % 2 == u32::from(n % 2) { colour } else { Rgb([n; 3]) }
+                if (x / 8 + y / 8) % 2 == u32::from(n % 2) { colour } else { other }
             });
             picture.save(folder.path().join(format!("cars/{n:03}.png"))).unwrap();
         }

@@ -12,7 +12,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::layout::{self, Tiles};
 use super::{picture, text};
 use crate::backend::Failure;
-use crate::domain::{Hit, Printable};
+use crate::domain::{Hit, Place, Printable, Service};
 use crate::ui::action::{Action, Scope};
 use crate::ui::gallery::Grade;
 use crate::ui::state::{Answered, BackendState, Focus, LoadState, Results, State};
@@ -63,10 +63,24 @@ fn title(state: &State, columns: u16) -> String {
     match state.results() {
         Some(Results { answer, selected, .. }) if !answer.hits.is_empty() => {
             let place = format!("{}/{}", selected + 1, answer.hits.len());
-            let of_all = Some(format!("best of {}", answer.searched));
+            let of_all = Some(match shared(state) {
+                None => format!("best of {}", answer.searched),
+                Some(service) => format!("best of {} in {service}", answer.searched),
+            });
             text::fitting([Some(place), marked, of_all], columns)
         }
         _ => text::fitting([Some("Matches".into()), marked], columns),
+    }
+}
+
+/// Who keeps the collection, if it is not this machine.
+fn shared(state: &State) -> Option<Service> {
+    match &state.backend {
+        BackendState::Ready(status) => match &status.collection {
+            Place::File(_) => None,
+            Place::Database(place) => Some(place.service),
+        },
+        _ => None,
     }
 }
 

@@ -50,7 +50,9 @@ fn under_way(state: &State, width: u16) -> Vec<Line<'static>> {
     let bar = width / 3;
     let reports = [load::waiting, load::download, load::model, load::load];
     let reports = reports.into_iter().filter_map(|report| report(state));
-    let mut lines = vec![model(state), Line::default()];
+    let mut lines = vec![model(state)];
+    lines.extend(collection(state));
+    lines.push(Line::default());
     for report in reports.chain(load::elsewhere(state)) {
         lines.extend(two_lines(report, state, bar));
     }
@@ -85,12 +87,17 @@ fn model(state: &State) -> Line<'static> {
         BackendState::Ready(status) => text::joined([
             Some(Printable::new(&status.model.name).to_string()),
             Some(format!("{} dimensions", status.dimension)),
-            Some(format!("collection {}", status.collection)),
         ]),
         BackendState::Failed(failure) => failure.to_string(),
         BackendState::Unasked | BackendState::Opening(_) => "opening …".into(),
     };
     Line::from(vec![Span::styled(" Model ", theme.accent), Span::raw(text)])
+}
+
+fn collection(state: &State) -> Option<Line<'static>> {
+    let BackendState::Ready(status) = &state.backend else { return None };
+    let place = Span::raw(status.collection.to_string());
+    Some(Line::from(vec![Span::styled(" Collection ", state.preferences.theme.accent), place]))
 }
 
 fn counts(progress: &LoadProgress) -> String {

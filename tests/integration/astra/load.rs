@@ -18,7 +18,7 @@ struct Shared {
 }
 
 impl Shared {
-    async fn with(number: u8) -> Self {
+    async fn with(number: u16) -> Self {
         let machine = pictures::Scene::with(number);
         let scene = Scene { images: machine.cars(), ..Scene::new().await };
         Self { scene, machine }
