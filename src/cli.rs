@@ -124,6 +124,13 @@ pub struct CopyArgs {
     /// Where to, likewise. What is there already is left out.
     #[arg(long, value_name = "STORE")]
     pub to: StoredAt,
+    /// Copy what is there already all the same.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Take pictures that another program stored, without saying which model
+    /// embedded them, for pictures of the model in use.
+    #[arg(long)]
+    pub adopt: bool,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -215,7 +222,11 @@ impl Cli {
             collection: self.settings.collection.clone(),
             data_folder: self.settings.data_folder.clone(),
             store: self.settings.store,
-            adopt: matches!(&self.command, Some(Command::Load(load)) if load.adopt),
+            adopt: match &self.command {
+                Some(Command::Load(load)) => load.adopt,
+                Some(Command::Copy(copy)) => copy.adopt,
+                _ => false,
+            },
             limit,
             graphics: self.settings.graphics,
             ..Settings::default()

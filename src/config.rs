@@ -30,6 +30,8 @@ pub struct Config {
     pub images: PathBuf,
     /// Which collection, of which store.
     pub collection: Collection,
+    /// Whether this process knows the token of a database, in use or not.
+    pub has_token: bool,
     /// Hits per search.
     pub limit: usize,
     /// How to draw pictures.
@@ -296,24 +298,21 @@ impl Config {
         let defaults = Settings::defaults();
         let environment = Settings::from_environment(&lookup)?;
         let settings = flags.or(environment).or(from_file).or(defaults);
-        let variable = |name: &str| {
-            let value = lookup(name).map(|value| value.to_string_lossy().into_owned());
-            Ok(value.filter(|value| !value.trim().is_empty()).or(dot_env.get(name)?))
-        };
-        Self::from_settings(settings, folders, variable)
+        Self::from_settings(settings, folders, &Variables { lookup, dot_env })
     }
 
     fn from_settings(
         settings: Settings,
         folders: Folders,
-        variable: impl Fn(&str) -> Result<Option<String>, Error>,
+        variables: &Variables<'_, impl Fn(&str) -> Option<OsString>>,
     ) -> Result<Self, Error> {
         let wrong = |setting, reason: String| Error::Value { setting, reason };
         let model = settings.model.clone().unwrap_or_default();
         let name = settings.collection.clone().unwrap_or_default();
         let given = settings.data_folder.clone().filter(|folder| !folder.as_os_str().is_empty());
         let data = given.unwrap_or(folders.data);
-        let collection = match astra_settings(&settings, &name, variable)? {
+        let has_token = variables.get(&token_variable(&settings.astra)?).is_some();
+        let collection = match astra_settings(&settings, &name, variables)? {
             Some(settings) => {
                 let local = data.join(local_name(&settings.address));
                 Collection::Astra(Database::new(settings), local)
@@ -334,6 +333,7 @@ impl Config {
             model: ModelChoice::parse(&model).map_err(|reason| wrong("model", reason))?,
             images: settings.images.unwrap_or_default(),
             collection,
+            has_token,
             limit: match settings.limit {
                 Some(0) | None => return Err(wrong("limit", "it must be at least 1".into())),
                 Some(limit) => limit,
@@ -344,33 +344,62 @@ impl Config {
     }
 }
 
+/// The environment, and after it what a `.env` file says.
+struct Variables<'a, F> {
+    lookup: F,
+    dot_env: &'a DotEnv,
+}
+
+impl<F: Fn(&str) -> Option<OsString>> Variables<'_, F> {
+    /// What the environment itself says.
+    fn own(&self, name: &str) -> Option<String> {
+        let value = (self.lookup)(name).map(|value| value.to_string_lossy().into_owned());
+        value.filter(|value| !value.trim().is_empty())
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        self.own(name).or_else(|| self.dot_env.get(name))
+    }
+}
+
 /// What it takes to use the database, if that is where the collection is.
 fn astra_settings(
     settings: &Settings,
     collection: &str,
-    variable: impl Fn(&str) -> Result<Option<String>, Error>,
+    variables: &Variables<'_, impl Fn(&str) -> Option<OsString>>,
 ) -> Result<Option<astra::Settings>, Error> {
     let choice = settings.store.unwrap_or_default();
     if choice == StoreChoice::Embedded {
         return Ok(None);
     }
     let set = &settings.astra;
-    let name = |set: &Option<String>, usual: &str| set.clone().unwrap_or_else(|| usual.to_owned());
-    let endpoint_name = name(&set.endpoint_variable, "ASTRA_DB_API_ENDPOINT");
-    let token_name = name(&set.token_variable, "ASTRA_DB_APPLICATION_TOKEN");
+    let endpoint_name = variable_name(
+        set.endpoint_variable.as_deref().unwrap_or("ASTRA_DB_API_ENDPOINT"),
+        "astra.endpoint_variable",
+    )?;
+    let token_name = token_variable(set)?;
     let endpoint = match set.endpoint.clone().filter(|endpoint| !endpoint.is_empty()) {
         Some(endpoint) => Some(endpoint),
-        None => variable(&endpoint_name)?,
+        // A file that lies in some folder does not say where the user's own
+        // token goes.
+        None if variables.own(&token_name).is_some() => variables.own(&endpoint_name),
+        None => variables.get(&endpoint_name),
     };
-    let token = variable(&token_name)?.and_then(|token| Secret::new(&token));
+    let token = variables.get(&token_name).and_then(|token| Secret::new(&token));
     if choice == StoreChoice::Auto && (endpoint.is_none() || token.is_none()) {
         return Ok(None);
     }
+    // What is missing may be in what could not be read.
+    if let (true, Some(reason)) =
+        (endpoint.is_none() || token.is_none(), variables.dot_env.problem())
+    {
+        return Err(Error::Malformed { path: ".env".into(), reason: reason.to_owned() });
+    }
     let endpoint = endpoint.ok_or(astra::Error::NoEndpoint { variable: endpoint_name })?;
     let token = token.ok_or(astra::Error::NoToken { variable: token_name })?;
-    let keyspace = match variable("ASTRA_DB_KEYSPACE")? {
+    let keyspace = match variables.get("ASTRA_DB_KEYSPACE") {
         Some(keyspace) => keyspace.trim().to_owned(),
-        None => name(&set.keyspace, astra::DEFAULT_KEYSPACE),
+        None => set.keyspace.clone().unwrap_or_else(|| astra::DEFAULT_KEYSPACE.to_owned()),
     };
     let reading = astra::Reading {
         service: match set.service.unwrap_or_default() {
@@ -387,6 +416,22 @@ fn astra_settings(
         adopt: settings.adopt,
         patience: astra::Patience::default(),
     }))
+}
+
+fn token_variable(set: &AstraSettings) -> Result<String, Error> {
+    let name = set.token_variable.as_deref().unwrap_or("ASTRA_DB_APPLICATION_TOKEN");
+    variable_name(name, "astra.token_variable")
+}
+
+/// `name` if a variable can be called so. What cannot is not repeated: it may
+/// be the token itself.
+fn variable_name(name: &str, setting: &'static str) -> Result<String, Error> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts_well = name.starts_with(|c: char| !c.is_ascii_digit());
+    if starts_well && name.chars().all(fits) {
+        return Ok(name.to_owned());
+    }
+    Err(Error::Value { setting, reason: "it is not the name of a variable".into() })
 }
 
 /// The choice called `name`, or a sentence with those there are.
@@ -581,10 +626,16 @@ mod tests {
             format!("ASTRA_DB_API_ENDPOINT={ENDPOINT}\nASTRA_DB_APPLICATION_TOKEN='{TOKEN}'");
         let dot_env = DotEnv::of(&text);
         assert!(store(&[], &dot_env, Settings::default()).ends_with(ENDPOINT));
+        // Where the user's own token goes is not for a file to say.
+        let own = [("ASTRA_DB_APPLICATION_TOKEN", TOKEN)];
+        assert!(store(&own, &dot_env, Settings::default()).ends_with("car_images.db"));
         let other = [("ASTRA_DB_API_ENDPOINT", "https://db.example")];
         assert!(store(&other, &dot_env, Settings::default()).ends_with("https://db.example"));
-        let broken = format!("ASTRA_DB_APPLICATION_TOKEN = {TOKEN} {TOKEN}\n=");
-        let said = store(&[], &DotEnv::of(&broken), Settings::default());
+        let broken = DotEnv::of(&format!("ASTRA_DB_APPLICATION_TOKEN = {TOKEN} {TOKEN}\n="));
+        // Nobody who does not need it is troubled.
+        assert!(store(&[], &broken, Settings::default()).ends_with("car_images.db"));
+        let forced = Settings { store: Some(StoreChoice::Astra), ..Settings::default() };
+        let said = store(&[], &broken, forced);
         assert!(said.contains(".env") && !said.contains(TOKEN), "{said}");
     }
 
@@ -598,9 +649,14 @@ mod tests {
             format!("[astra]\ntoken = \"{TOKEN}"),
             format!("astra = \"{TOKEN}\""),
             format!("limit = \"{TOKEN}\""),
+            format!("[astra]\ntoken_variable = \"{TOKEN}\""),
+            format!("store = \"astra\"\n[astra]\nendpoint_variable = \"{TOKEN}\""),
+            "limit = \"Cassandra:abc:0f1e2d\"".to_owned(),
         ] {
             std::fs::write(&file, &text).unwrap();
-            let error = Settings::from_file(&file).unwrap_err();
+            let resolved =
+                Config::resolve(Settings::default(), Some(&file), nothing, &DotEnv::default());
+            let error = resolved.unwrap_err();
             let said = format!("{error} {error:?} {:?}", error.advice());
             assert!(!said.contains("0f1e2d"), "{said}");
         }

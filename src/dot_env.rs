@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use crate::config::Error;
-
 /// What is in it.
 #[derive(Default)]
 pub struct DotEnv {
@@ -20,7 +18,10 @@ impl DotEnv {
     pub fn read(path: &Path) -> Self {
         match std::fs::read(path) {
             Ok(text) => Self::of(&String::from_utf8_lossy(&text)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Self::default(),
+            // Some keep a folder of that name, which is none of ours.
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
+                Self::default()
+            }
             Err(e) => Self { broken: Some(e.to_string()), ..Self::default() },
         }
     }
@@ -29,6 +30,8 @@ impl DotEnv {
     /// may be a secret.
     pub(crate) fn of(text: &str) -> Self {
         let mut dot_env = Self::default();
+        // As some editors put it in front.
+        let text = text.trim_start_matches('\u{feff}');
         for line in dotenvy::from_read_iter(text.as_bytes()) {
             match line {
                 Ok((name, value)) => drop(dot_env.variables.insert(name, value)),
@@ -38,17 +41,13 @@ impl DotEnv {
         dot_env
     }
 
-    /// The variable `name`, if it is there.
-    ///
-    /// # Errors
-    /// If it is not, but may be in what could not be read.
-    pub(crate) fn get(&self, name: &str) -> Result<Option<String>, Error> {
-        match (self.variables.get(name), &self.broken) {
-            (Some(value), _) => Ok(Some(value.clone()).filter(|value| !value.trim().is_empty())),
-            (None, Some(reason)) => {
-                Err(Error::Malformed { path: ".env".into(), reason: reason.clone() })
-            }
-            (None, None) => Ok(None),
-        }
+    /// The variable `name`, if it is there and says something.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned().filter(|value| !value.trim().is_empty())
+    }
+
+    /// Why some of it could not be read.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.broken.as_deref()
     }
 }

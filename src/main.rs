@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use carlens::backend::{self, Backend, Query};
+use carlens::backend::{self, Backend, CopyHow, Query};
 use carlens::cli::{Cli, Command, StoredAt};
 use carlens::config::{self, Config, Settings};
 use carlens::dot_env::DotEnv;
@@ -43,7 +43,7 @@ fn run(cli: Cli) -> Result<Outcome, Error> {
     let config = resolve(flags.clone())?;
     let hub = Hub::from_environment(|name| std::env::var_os(name))?;
     log_to_file(&config);
-    if config.collection.place().is_shared() {
+    if config.has_token {
         secret::keep_out_of_core_dumps();
     }
     match cli.command {
@@ -87,7 +87,8 @@ fn run_command(
             }
             Command::Copy(args) => {
                 let (from, to) = (at(args.from)?.collection, at(args.to)?.collection);
-                headless::copy(&mut backend, from, to, args.output.json, &mut output).await
+                let how = CopyHow { adopt: args.adopt, overwrite: args.overwrite };
+                headless::copy(&mut backend, from, to, how, args.output.json, &mut output).await
             }
             Command::Status(args) => headless::status(&mut backend, args.json, &mut output).await,
             Command::Model(command) => headless::model(&mut backend, command, &mut output).await,

@@ -16,16 +16,16 @@ impl Secret {
         Some(token.trim()).filter(|token| !token.is_empty()).map(|token| Self(token.to_owned()))
     }
 
-    /// `text` without anything in it that looks like a token of Astra's.
+    /// `text` without anything in it that looks like a token of a database.
     pub(crate) fn hide_tokens(text: &str) -> String {
-        let mut parts = text.split("AstraCS:");
-        let mut hidden = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let is_of_token = |c: char| c.is_ascii_alphanumeric() || "-_:.+/=".contains(c);
-            hidden.push_str("AstraCS:[hidden]");
-            hidden.push_str(part.trim_start_matches(is_of_token));
-        }
-        hidden
+        let is_of_token = |c: char| c.is_ascii_alphanumeric() || "-_:.+/=".contains(c);
+        ["AstraCS:", "Cassandra:"].iter().fold(text.to_owned(), |text, start| {
+            let mut parts = text.split(start);
+            let before = parts.next().unwrap_or_default().to_owned();
+            parts.fold(before, |hidden, part| {
+                format!("{hidden}{start}[hidden]{}", part.trim_start_matches(is_of_token))
+            })
+        })
     }
 
     /// The token itself, for the header of a request.

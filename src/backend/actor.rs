@@ -15,7 +15,7 @@ use super::message::{Event, Failure, PullProgress, Request, RequestId, Status};
 use super::reporter::Reporter;
 use super::session::Session;
 use super::{ModelChoice, Settings, choice, elsewhere, export, search, thumbnail};
-use crate::domain::Printable;
+use crate::domain::{CollectionSpec, Printable};
 use crate::hub::{self, Hub, Preset};
 use crate::store::Collection;
 
@@ -106,9 +106,10 @@ impl Actor {
                     Ok(Event::Exported(id, export::export(pictures, folder, copying).await?))
                 })
             }),
-            Request::Copy { id, from, to } => {
-                self.spawn(id, |token| work.copy(id, from, to, token));
-            }
+            Request::Copy { id, from, to, how } => self.spawn(id, |token| {
+                let reporter = work.reporter(id);
+                work.copy(id, move |spec| Copy { spec, from, to, how, reporter, token })
+            }),
             Request::Watch { id } => self.spawn(id, |token| {
                 work.answer(id, token, async move |work: Work| Ok(work.watch(id).await))
             }),
@@ -256,15 +257,15 @@ impl Work {
         Load { session, collection: self.collection.clone(), reporter, control }.run(folder).await
     }
 
-    async fn copy(self, id: RequestId, from: Collection, to: Collection, token: CancellationToken) {
-        let (waits, reporter) = (from.waits().or(to.waits()), self.reporter(id));
-        let work = self.clone();
-        let copying = Box::pin(async move {
-            let spec = work.session().await?.spec.clone();
-            let reporter = work.reporter(id);
-            Copy { spec, from, to, reporter, token }.run().await
-        });
-        let copied = reporter.while_waiting(waits, copying).await;
+    async fn copy(self, id: RequestId, copy: impl FnOnce(CollectionSpec) -> Copy) {
+        let copied = match self.session().await {
+            Ok(session) => {
+                let copy = copy(session.spec.clone());
+                let waits = copy.from.waits().or(copy.to.waits());
+                self.reporter(id).while_waiting(waits, Box::pin(copy.run())).await
+            }
+            Err(failure) => Err(failure),
+        };
         let event = copied.map(|copied| match copied {
             Some(copied) => Event::Copied(id, copied),
             None => Event::Cancelled(id),

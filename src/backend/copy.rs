@@ -2,14 +2,15 @@
 //! what is there already left out; and a look at whether they arrived.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::message::{Copied, CopyProgress, Event, Failure, Verification};
+use super::message::{Copied, CopyHow, CopyProgress, Event, Failure, Verification};
 use super::reporter::Reporter;
-use crate::domain::{CollectionSpec, FileProblem, ImageId, Record};
+use crate::domain::{CollectionSpec, FileProblem, ImageId, Printable, Record};
 use crate::store::{self, Collection, Listed, Page, Refused, VectorStore};
 
 /// Pictures copied at a time: what a database takes in several requests at
@@ -34,6 +35,7 @@ pub(super) struct Copy {
     pub(super) spec: CollectionSpec,
     pub(super) from: Collection,
     pub(super) to: Collection,
+    pub(super) how: CopyHow,
     pub(super) reporter: Reporter,
     pub(super) token: CancellationToken,
 }
@@ -58,15 +60,26 @@ impl Copy {
         }
         let failed = |error: store::Error| Failure::new(doing(), &error);
         let from = self.from.open(&self.spec).await.map_err(failed)?;
+        if !from.is_of_known_origin() && !self.how.adopt {
+            let unknown = "the source does not say which model embedded its pictures";
+            let model = Printable::new(&self.spec.model.name);
+            return Err(Failure::because(doing(), unknown).hint(format!(
+                "if you know that {model} did, say so with `--adopt`; else choose the right one \
+                 with `--model` first (the DataStax article's loader uses clip-vit-b-32)"
+            )));
+        }
         let to = self.to.create(&self.spec).await.map_err(failed)?;
         let stores = Stores { from, to };
         let (began, mut copied, mut ids) = (Instant::now(), Copied::default(), Vec::new());
+        let mut seen = HashSet::new();
         copied.progress.total = stores.from.count().await.map_err(failed)?;
         let mut page = Some(Page::default());
         while let Some(this) = page {
-            let listing = stores.from.list(this).await.map_err(failed)?;
+            let mut listing = stores.from.list(this).await.map_err(failed)?;
+            // Two programs may have stored the same picture.
+            listing.pictures.retain(|listed| seen.insert(listed.id.clone()));
             for batch in listing.pictures.chunks(BATCH) {
-                stores.copy_batch(batch, &mut copied).await.map_err(failed)?;
+                stores.copy_batch(batch, self.how.overwrite, &mut copied).await.map_err(failed)?;
                 ids.extend(batch.iter().map(|listed| listed.id.clone()));
                 copied.progress.elapsed = began.elapsed();
                 self.reporter.report(Event::CopyProgress, copied.progress.clone()).await;
@@ -80,8 +93,17 @@ impl Copy {
 }
 
 impl Stores {
-    async fn copy_batch(&self, batch: &[Listed], copied: &mut Copied) -> Result<(), store::Error> {
-        let missing = self.missing(batch).await?;
+    async fn copy_batch(
+        &self,
+        batch: &[Listed],
+        overwrite: bool,
+        copied: &mut Copied,
+    ) -> Result<(), store::Error> {
+        let missing = if overwrite {
+            batch.iter().map(|listed| listed.id.clone()).collect()
+        } else {
+            self.missing(batch).await?
+        };
         let progress = &mut copied.progress;
         progress.unchanged += batch.len() - missing.len();
         let asked = missing.len();
@@ -118,7 +140,9 @@ impl Stores {
     /// some of them find.
     async fn verify(&self, ids: &[ImageId]) -> Result<Verification, store::Error> {
         let there = all(self.to.as_ref()).await?;
-        let missing: Vec<ImageId> = ids.iter().filter(|id| !there.contains(id)).cloned().collect();
+        // By their files: a store may have another name for the folder.
+        let is_missing = |id: &&ImageId| !there.contains(&id.location());
+        let missing: Vec<ImageId> = ids.iter().filter(is_missing).cloned().collect();
         let step = (ids.len() / SAMPLE).max(1);
         let sample: Vec<ImageId> = ids.iter().step_by(step).take(SAMPLE).cloned().collect();
         let ours = self.from.get(sample.clone()).await?;
@@ -157,16 +181,18 @@ impl Stores {
         let ours = self.from.search(record.embedding.clone(), NEIGHBOURS).await?;
         let most = NEIGHBOURS.saturating_add(others.min(NEIGHBOURS * NEIGHBOURS));
         let theirs = self.to.search(record.embedding.clone(), most).await?;
-        let same = ours.iter().filter(|hit| theirs.iter().any(|other| other.id == hit.id)).count();
+        let theirs: HashSet<PathBuf> = theirs.iter().map(|hit| hit.id.location()).collect();
+        let same = ours.iter().filter(|hit| theirs.contains(&hit.id.location())).count();
         Ok((same, ours.len()))
     }
 }
 
-async fn all(store: &dyn VectorStore) -> Result<HashSet<ImageId>, store::Error> {
+/// The files of all pictures.
+async fn all(store: &dyn VectorStore) -> Result<HashSet<PathBuf>, store::Error> {
     let (mut all, mut page) = (HashSet::new(), Some(Page::default()));
     while let Some(this) = page {
         let listing = store.list(this).await?;
-        all.extend(listing.pictures.into_iter().map(|listed| listed.id));
+        all.extend(listing.pictures.into_iter().map(|listed| listed.id.location()));
         page = listing.next;
     }
     Ok(all)

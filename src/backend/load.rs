@@ -73,7 +73,7 @@ impl Load {
         let paths = self.list(&folder, &mut tally).await?;
         let found: HashSet<PathBuf> = match self.control.prune {
             Prune::Nothing => HashSet::new(),
-            Prune::Few | Prune::All => paths.iter().cloned().collect(),
+            Prune::Few | Prune::All => paths.iter().map(|path| folder.join(path)).collect(),
         };
         let (reader, read) = mpsc::channel(BATCH);
         let reading = Reader {
@@ -287,7 +287,8 @@ impl Load {
         Ok(records)
     }
 
-    /// Removes pictures of `folder` that are neither `found` nor there.
+    /// Removes pictures below `folder` that are neither among the files `found`
+    /// nor there at all.
     async fn prune(
         &self,
         folder: &Path,
@@ -301,9 +302,9 @@ impl Load {
         while let Some(this) = page {
             let listing = store.list(this).await.map_err(failed)?;
             let here = listing.pictures.into_iter().map(|listed| listed.id);
-            for id in here.filter(|id| id.folder() == folder) {
+            for id in here.filter(|id| id.location().starts_with(folder)) {
                 known += 1;
-                gone.extend(Some(id).filter(|id| !found.contains(id.path())));
+                gone.extend(Some(id).filter(|id| !found.contains(&id.location())));
             }
             page = listing.next;
         }

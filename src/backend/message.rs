@@ -42,6 +42,15 @@ impl Query {
     }
 }
 
+/// How a copy is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CopyHow {
+    /// Pictures whose model is not recorded are those of the model in use.
+    pub adopt: bool,
+    /// What is there already is copied all the same.
+    pub overwrite: bool,
+}
+
 /// What becomes of pictures of a folder whose files are gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Prune {
@@ -123,6 +132,8 @@ pub enum Request {
         from: Collection,
         /// Where to; made if it is not there.
         to: Collection,
+        /// What is taken for granted, and what is done twice.
+        how: CopyHow,
     },
     /// Tell of loads into the same collection by other processes, until
     /// cancelled.
@@ -277,9 +288,12 @@ impl Status {
     /// What the collection holds for the model in use.
     #[must_use]
     pub fn space(&self) -> Option<&SpaceSummary> {
-        // One that is not recorded may be this one.
-        let is_ours = |model: &ModelId| *model == self.model;
-        self.spaces.iter().find(|space| space.model.as_ref().is_none_or(is_ours))
+        // A model that is not recorded may be this one.
+        let is_ours = |space: &&SpaceSummary| match &space.model {
+            Some(model) => *model == self.model,
+            None => space.dimension == self.dimension,
+        };
+        self.spaces.iter().find(is_ours)
     }
 
     /// The folders of this machine that the collection has for the model in

@@ -30,9 +30,9 @@ use tokio::task::JoinHandle;
 
 pub use choice::ModelChoice;
 pub use message::{
-    Answer, Copied, CopyProgress, Event, Exported, Failure, LoadElsewhere, LoadPlan, LoadProgress,
-    ModelEntry, ModelProgress, Offer, Prune, PullProgress, Query, Remark, Request, RequestId,
-    Status, Thumbnail, Verification,
+    Answer, Copied, CopyHow, CopyProgress, Event, Exported, Failure, LoadElsewhere, LoadPlan,
+    LoadProgress, ModelEntry, ModelProgress, Offer, Prune, PullProgress, Query, Remark, Request,
+    RequestId, Status, Thumbnail, Verification,
 };
 
 pub use crate::clip::Tower;

@@ -90,22 +90,56 @@ impl fmt::Display for Service {
 pub struct Count {
     /// So many.
     pub pictures: u64,
-    /// Whether they were counted, not estimated.
-    pub exact: bool,
+    /// How well that is known.
+    pub accuracy: Accuracy,
+}
+
+/// How well a number is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accuracy {
+    /// Counted.
+    #[default]
+    Exact,
+    /// Estimated.
+    Estimate,
+    /// There are more.
+    AtLeast,
 }
 
 impl Count {
     /// So many, counted.
     #[must_use]
     pub fn exactly(pictures: u64) -> Self {
-        Self { pictures, exact: true }
+        Self { pictures, accuracy: Accuracy::Exact }
+    }
+
+    /// So many, estimated.
+    #[must_use]
+    pub fn about(pictures: u64) -> Self {
+        Self { pictures, accuracy: Accuracy::Estimate }
+    }
+
+    /// More than so many.
+    #[must_use]
+    pub fn over(pictures: u64) -> Self {
+        Self { pictures, accuracy: Accuracy::AtLeast }
+    }
+
+    /// Whether they were counted to the end.
+    #[must_use]
+    pub fn is_exact(self) -> bool {
+        self.accuracy == Accuracy::Exact
     }
 }
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let about = if self.exact { "" } else { "about " };
-        write!(f, "{about}{}", self.pictures)
+        f.write_str(match self.accuracy {
+            Accuracy::Exact => "",
+            Accuracy::Estimate => "about ",
+            Accuracy::AtLeast => "over ",
+        })?;
+        self.pictures.fmt(f)
     }
 }
 

@@ -8,7 +8,7 @@ mod model;
 mod printable;
 
 pub use collection::{
-    CollectionSpec, Count, DatabasePlace, FolderSummary, Place, Service, SpaceSummary,
+    Accuracy, CollectionSpec, Count, DatabasePlace, FolderSummary, Place, Service, SpaceSummary,
 };
 pub use embedding::{Embedding, Similarity};
 pub use hex::Hex;

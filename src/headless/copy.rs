@@ -4,7 +4,9 @@ use std::io;
 
 use super::progress_line::ProgressLine;
 use super::{Outcome, Output, follow, json, show_progress, unanswered};
-use crate::backend::{Backend, Collection, Copied, Event, Request, RequestId, Verification};
+use crate::backend::{
+    Backend, Collection, Copied, CopyHow, Event, Request, RequestId, Verification,
+};
 use crate::domain::Printable;
 use crate::progress::copy_line;
 
@@ -16,11 +18,12 @@ pub async fn copy(
     backend: &mut Backend,
     from: Collection,
     to: Collection,
+    how: CopyHow,
     json: bool,
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
     let (from_place, to_place) = (from.place(), to.place());
-    let request = Request::Copy { id: RequestId(1), from, to };
+    let request = Request::Copy { id: RequestId(1), from, to, how };
     let mut line = ProgressLine::new(output.live);
     let event = follow(backend, request, |event| match event {
         Event::CopyProgress(_, progress) => line.show(output.err, &copy_line(&progress)),
@@ -63,7 +66,7 @@ fn summarise(copied: &Copied, output: &mut Output<'_>) -> io::Result<()> {
     )?;
     if !verification.is_good() {
         writeln!(output.err, "error: the copy is not complete")?;
-        writeln!(output.err, "hint: copy again; what is there already is left out")?;
+        writeln!(output.err, "hint: copy again with --overwrite, which leaves nothing out")?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(super) fn answer(query: &Query, answer: &Answer) -> Value {
         "version": VERSION,
         "query": query,
         "searched": answer.searched.pictures,
-        "searched_exactly": answer.searched.exact,
+        "searched_exactly": answer.searched.is_exact(),
         "hits": hits,
     })
 }
@@ -133,7 +133,7 @@ fn space(space: &SpaceSummary) -> Value {
         "model": space.model.as_ref().map(model),
         "dimension": space.dimension,
         "pictures": space.pictures.pictures,
-        "pictures_exactly": space.pictures.exact,
+        "pictures_exactly": space.pictures.is_exact(),
         "folders": folders,
     })
 }

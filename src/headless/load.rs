@@ -35,12 +35,7 @@ pub async fn load(
     for (folder, id) in folders.into_iter().zip(1..) {
         let mut load = Load::new(folder, prune, output);
         let ended = load.run(backend, RequestId(id)).await?;
-        loaded.push(json::loaded(
-            &load.folder,
-            &load.progress,
-            &load.failed,
-            ended != Outcome::Interrupted,
-        ));
+        loaded.push(json::loaded(&load.folder, &load.progress, &load.failed, load.finished));
         if !json && load.progress.walked {
             load.summarise()?;
         }
@@ -69,6 +64,7 @@ struct Load<'a, 'b> {
     prune: Prune,
     progress: LoadProgress,
     failed: Vec<FileProblem>,
+    finished: bool,
     line: ProgressLine,
     output: &'a mut Output<'b>,
 }
@@ -76,7 +72,15 @@ struct Load<'a, 'b> {
 impl<'a, 'b> Load<'a, 'b> {
     fn new(folder: PathBuf, prune: Prune, output: &'a mut Output<'b>) -> Self {
         let line = ProgressLine::new(output.live);
-        Self { folder, prune, progress: LoadProgress::default(), failed: Vec::new(), line, output }
+        Self {
+            folder,
+            prune,
+            progress: LoadProgress::default(),
+            failed: Vec::new(),
+            finished: false,
+            line,
+            output,
+        }
     }
 
     async fn run(&mut self, backend: &mut Backend, id: RequestId) -> io::Result<Outcome> {
@@ -85,6 +89,7 @@ impl<'a, 'b> Load<'a, 'b> {
         self.line.clear(self.output.err)?;
         match event {
             Event::LoadFinished(_, progress) => {
+                self.finished = true;
                 self.progress = progress;
                 self.outcome()
             }

@@ -21,7 +21,7 @@ pub use search::{Format, search};
 pub use status::status;
 
 use self::progress_line::ProgressLine;
-use crate::backend::{Backend, Event, Failure, Request};
+use crate::backend::{Backend, Event, Failure, Remark, Request};
 use crate::progress::{model_line, wait_line};
 
 /// How a command ended.
@@ -94,6 +94,10 @@ async fn follow(
                 if std::mem::replace(&mut interrupted, true) {
                     std::process::exit(130);
                 }
+                on_progress(Event::Remarked(id, Remark {
+                    text: "stopping once what is on its way is stored".into(),
+                    hint: "Ctrl-C once more stops at once".into(),
+                }))?;
                 backend.send(Request::Cancel(id)).await;
             }
         }

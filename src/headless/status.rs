@@ -37,6 +37,9 @@ fn print(status: &Status, output: &mut Output<'_>) -> io::Result<()> {
     )?;
     writeln!(output.out, "collection  {}", status.collection)?;
     match status.space() {
+        None if !status.spaces.is_empty() => {
+            writeln!(output.out, "pictures    none of this model")?;
+        }
         None => {
             writeln!(output.out, "pictures    none yet: load a folder with `carlens load DIR`")?;
         }
@@ -44,8 +47,11 @@ fn print(status: &Status, output: &mut Output<'_>) -> io::Result<()> {
     }
     let in_use = status.space();
     for space in status.spaces.iter().filter(|space| Some(*space) != in_use) {
-        let (pictures, model) = (space.pictures, space.model_name());
-        writeln!(output.out, "also holds  {pictures} pictures embedded by {model}")?;
+        let (pictures, model, dimension) = (space.pictures, space.model_name(), space.dimension);
+        writeln!(
+            output.out,
+            "also holds  {pictures} pictures embedded by {model} ({dimension} dimensions)"
+        )?;
     }
     if let Some(offer) = &status.offer {
         writeln!(

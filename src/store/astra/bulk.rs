@@ -94,9 +94,7 @@ async fn insert(
         let documents: Vec<&Value> = batch.iter().map(|item| &item.document).collect();
         let reply = client.send_in_turn(&Command::insert_many(&documents)).await?;
         let Some(outcomes) = reply.outcomes(batch.len()) else {
-            // An old server, with nothing to complain of.
-            batch.clear();
-            break;
+            return Err(client.unaccounted());
         };
         let (mut there, mut again, mut passing) = (Vec::new(), Vec::new(), None);
         for (item, outcome) in std::mem::take(batch).into_iter().zip(outcomes) {

@@ -2,7 +2,7 @@
 //! hoped for.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -33,6 +33,8 @@ pub(super) struct Client {
     patience: Patience,
     pace: Pace,
     waits: Arc<Waits>,
+    /// Since when the database is being resumed, if it is.
+    resuming: Mutex<Option<Instant>>,
 }
 
 impl Client {
@@ -49,7 +51,8 @@ impl Client {
             builder.connect_timeout(patience.connect).redirect(Policy::none())
         });
         let http = http.map_err(Error::Client)?;
-        Ok(Self { http, address, token, header, patience, pace: Pace::new(), waits })
+        let (pace, resuming) = (Pace::new(), Mutex::default());
+        Ok(Self { http, address, token, header, patience, pace, waits, resuming })
     }
 
     /// Sends a command that somebody waits for.
@@ -92,8 +95,13 @@ impl Client {
         }
     }
 
+    /// A database that is being resumed is so for all requests at once.
     pub(super) fn attempts(&self) -> Attempts<'_> {
-        Attempts::new(self.patience, self.address.host())
+        Attempts::new(self.patience, self.address.host(), *self.resuming())
+    }
+
+    fn resuming(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.resuming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits before the next attempt, if there is to be one.
@@ -102,7 +110,10 @@ impl Client {
         attempts: &mut Attempts<'_>,
         fault: Fault,
     ) -> Result<(), Error> {
-        let pause = attempts.after(fault, Instant::now(), chance())?;
+        let pause = attempts.after(fault, Instant::now(), chance());
+        // Whoever asks after a last try begins to wait anew.
+        *self.resuming() = attempts.resuming_since().filter(|_| pause.is_ok());
+        let pause = pause?;
         tracing::warn!(reason = ?pause.reason, pause = ?pause.length, "asking the database again");
         self.waits.wait(pause.reason, pause.length, pause.until).await;
         Ok(())
@@ -151,7 +162,10 @@ impl Client {
             let accounted = reply.status.get("documentResponses").is_some();
             return match reply.errors.first() {
                 Some(error) if !accounted => Err(self.fault(error, after)),
-                _ if status.is_success() => Ok(reply),
+                _ if status.is_success() => {
+                    *self.resuming() = None;
+                    Ok(reply)
+                }
                 _ => Err(self.status_fault(status, after, sent)),
             };
         }
@@ -159,7 +173,13 @@ impl Client {
             return Err(Fault::Resuming);
         }
         if !status.is_success() {
-            return Err(self.status_fault(status, after, sent));
+            return Err(match found(headers, body) {
+                // A proxy's, which knows nothing of the token.
+                page @ WEB_PAGE if matches!(status.as_u16(), 401 | 403) => {
+                    Fault::Final(self.not_data_api(page, status.as_u16()))
+                }
+                _ => self.status_fault(status, after, sent),
+            });
         }
         let found = found(headers, body);
         let error = self.not_data_api(found, status.as_u16());
@@ -193,7 +213,7 @@ impl Client {
     }
 
     pub(super) fn refused(&self, error: &CommandError) -> Error {
-        let code = match Printable::new(&error.error_code).to_string() {
+        let code = match self.without_token(&error.error_code) {
             code if code.is_empty() => "no code".into(),
             code => code,
         };
@@ -217,6 +237,11 @@ impl Client {
             300..=399 => Fault::Final(self.not_data_api("a redirect", number)),
             _ => Fault::Final(error),
         }
+    }
+
+    /// What was sent may be stored or not.
+    pub(super) fn unaccounted(&self) -> Error {
+        self.not_data_api("an answer that does not account for every document", 200)
     }
 
     fn not_data_api(&self, found: &'static str, status: u16) -> Error {
@@ -258,13 +283,14 @@ fn is_resuming(status: StatusCode, body: &[u8]) -> bool {
 }
 
 const BROKEN_JSON: &str = "broken JSON";
+const WEB_PAGE: &str = "a web page";
 
 /// What it is, if it is no answer of a Data API.
 fn found(headers: &HeaderMap, body: &[u8]) -> &'static str {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let start = body.trim_ascii_start();
     if kind.contains("html") || start.starts_with(b"<") {
-        "a web page"
+        WEB_PAGE
     } else if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() {
         "other JSON"
     } else if start.starts_with(b"{") || start.is_empty() {
@@ -349,7 +375,8 @@ mod tests {
             (401, JSON, errors("UNAUTHENTICATED_REQUEST"), "does not accept the token"),
             (401, JSON, errors("MISSING_AUTHENTICATION_TOKEN"), "does not accept the token"),
             (401, JSON, errors("UNAUTHORIZED_ACCESS"), "its role does not allow this"),
-            (403, "text/html", "<html>".into(), "does not accept the token"),
+            (403, "", String::new(), "does not accept the token"),
+            (403, "text/html", "<html>".into(), "a web page instead"),
             (200, JSON, errors("UNKNOWN_KEYSPACE"), "no keyspace k for this token"),
             (200, JSON, errors("COLLECTION_NOT_EXIST"), "there is no collection c"),
             (200, JSON, errors("TOO_MANY_COLLECTIONS"), "no room for another collection"),
@@ -384,10 +411,11 @@ mod tests {
 
     #[test]
     fn a_token_is_in_no_message() {
-        let echo =
-            format!(r#"{{"errors":[{{"errorCode":"X","message":"not {TOKEN}\u001b[1m!"}}]}}"#);
+        let echo = format!(
+            r#"{{"errors":[{{"errorCode":"X{TOKEN}","message":"not {TOKEN}\u001b[1m!"}}]}}"#
+        );
         let said = failed(200, JSON, &echo);
-        assert!(said.contains("not [hidden]\\u{1b}[1m!"), "{said}");
+        assert!(said.contains("not [hidden]\\u{1b}[1m! (X[hidden])"), "{said}");
     }
 
     #[test]

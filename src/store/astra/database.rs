@@ -207,21 +207,23 @@ impl Database {
             Some(dimension) if metric == "cosine" => {
                 Ok(usize::try_from(dimension).unwrap_or(usize::MAX))
             }
-            Some(_) => Err(self.other_shape(&format!("vectors compared by {metric}"), 0)),
-            None => Err(self.other_shape("documents without vectors", 0)),
+            Some(_) => Err(self.other_shape(&format!("vectors compared by {metric}"))),
+            None => Err(self.other_shape("documents without vectors")),
         }
     }
 
-    fn other_shape(&self, found: &str, dimension: usize) -> Error {
-        Error::OtherShape { place: self.place(), found: found.into(), dimension }
+    fn other_shape(&self, found: &str) -> Error {
+        let needed = "vectors compared by cosine".into();
+        Error::OtherShape { place: self.place(), found: found.into(), needed }
     }
 
     fn check_shape(&self, existing: &Existing, spec: &CollectionSpec) -> Result<(), Error> {
         if existing.dimension == spec.dimension {
             return Ok(());
         }
-        let found = format!("vectors of {} components", existing.dimension);
-        Err(self.other_shape(&found, spec.dimension))
+        let vectors = |dimension| format!("vectors of {dimension} components");
+        let (found, needed) = (vectors(existing.dimension), vectors(spec.dimension));
+        Err(Error::OtherShape { place: self.place(), found, needed })
     }
 
     fn check_model(
@@ -279,6 +281,10 @@ impl Database {
         let client = self.client()?;
         let adopt = self.0.settings.adopt;
         let adopted = count(client, false).await?.pictures > 0;
+        // Another process may have been first, between two of our questions.
+        if let (true, Some(origin)) = (adopted, self.origin().await?) {
+            return Ok(origin);
+        }
         if adopted && !adopt {
             let (place, model) = (self.place(), spec.model.clone());
             return Err(Error::UnknownOrigin { place, model }.into());
@@ -332,5 +338,6 @@ pub(super) async fn count(client: &Client, recorded: bool) -> Result<Count, Erro
         return Ok(Count::exactly(pictures));
     }
     let estimated = number(&client.send(&Command::estimated_count()).await?);
-    Ok(Count { pictures: estimated.max(pictures), exact: false })
+    // The estimate of a young collection may be anything, even none.
+    Ok(if estimated > pictures { Count::about(estimated) } else { Count::over(pictures) })
 }

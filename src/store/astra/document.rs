@@ -15,6 +15,7 @@
 //! inexact in `text` and `folder`, and exact, in base64, in `path_bytes` and
 //! `folder_bytes`.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -91,23 +92,33 @@ impl Names {
     /// The `_id` of a picture: the same on every machine that has the same
     /// image folder, and whatever else is in the collection.
     pub(super) fn key(&self, id: &ImageId) -> String {
-        let (folder, path) = (self.folder(id.folder()), id.path().as_os_str());
+        let (folder, path) = self.place(id);
         let mut hash = Sha256::new();
         hash.update(folder.as_encoded_bytes());
         hash.update([0]);
-        hash.update(path.as_encoded_bytes());
+        hash.update(path.as_os_str().as_encoded_bytes());
         // Half of it is enough: no two of 10^15 pictures meet.
         Hex(&hash.finalize()[..16]).to_string()
     }
 
-    /// What a folder of this machine is called in a document.
+    /// What a folder of this machine is called in the collection.
     pub(super) fn folder<'a>(&self, folder: &'a Path) -> &'a OsStr {
         if *folder == *self.images { OsStr::new(IMAGE_FOLDER) } else { folder.as_os_str() }
     }
 
+    /// Folder and path of a picture in a document: below the image folder
+    /// always from there, whichever folder above or below it was loaded.
+    fn place<'a>(&self, id: &'a ImageId) -> (&'a OsStr, Cow<'a, Path>) {
+        match id.location().strip_prefix(&self.images) {
+            Ok(path) => (OsStr::new(IMAGE_FOLDER), Cow::Owned(path.to_path_buf())),
+            Err(_) => (id.folder().as_os_str(), Cow::Borrowed(id.path())),
+        }
+    }
+
     /// The folder of this machine that a document's is.
     fn folder_here(&self, folder: PathBuf) -> Arc<Path> {
-        if folder == Path::new(IMAGE_FOLDER) || folder.as_os_str().is_empty() {
+        // Others may have written anything there.
+        if !folder.is_absolute() {
             return Arc::clone(&self.images);
         }
         folder.into()
@@ -115,7 +126,8 @@ impl Names {
 
     /// The document of `record`, under the `_id` given.
     pub(super) fn document(&self, record: &Record, key: &Value) -> Value {
-        let (folder, path) = (self.folder(record.id.folder()), record.id.path().as_os_str());
+        let (folder, path) = self.place(&record.id);
+        let path = path.as_os_str();
         let details = Details {
             folder: folder.to_string_lossy().into_owned(),
             folder_bytes: exact(folder),
@@ -219,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_was() {
-        for folder in ["/alice/cars", "/elsewhere", "/alice/cars/red"] {
+        for folder in ["/alice/cars", "/elsewhere", "/alice"] {
             let record = record(Path::new(folder), Path::new("a/ü b.jpg"));
             let document = stored(&names(), &record);
             assert_eq!(document["text"], "a/ü b.jpg");
@@ -243,6 +255,27 @@ mod tests {
         let record = record(Path::new(folder), Path::new(path));
         let found = names().found(stored(&names(), &record)).unwrap();
         assert_eq!(found.id, record.id);
+    }
+
+    #[test]
+    fn a_picture_below_the_image_folder_is_one_however_it_was_loaded() {
+        let folders = [
+            ("/alice/cars", "red/a.jpg"),
+            ("/alice/cars/red", "a.jpg"),
+            ("/alice", "cars/red/a.jpg"),
+        ];
+        let ids = folders.map(|(folder, path)| ImageId::new(Path::new(folder), Path::new(path)));
+        let [key, others @ ..] = ids.clone().map(|id| names().key(&id));
+        assert!(others.iter().all(|other| *other == key));
+        for id in ids {
+            let document = stored(&names(), &record(id.folder(), id.path()));
+            assert_eq!(
+                (&document["text"], &document["carlens"]["folder"]),
+                (&json!("red/a.jpg"), &json!("."))
+            );
+            let found = names().found(document).unwrap();
+            assert!(!found.foreign && found.id.location() == id.location());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::domain::{ModelId, Place, Printable};
+use crate::secret::Secret;
 
 /// Why a database could not do what it was asked. None of them shows a token.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +41,7 @@ pub enum Error {
     /// A keyspace or collection that cannot be named so.
     #[error(
         "no {what} can be called {:?}: a name has 1 to 48 letters, digits and _",
-        Printable::new(.name).to_string()
+        Secret::hide_tokens(&Printable::new(.name).to_string())
     )]
     Name {
         /// Keyspace or collection.
@@ -160,16 +161,14 @@ pub enum Error {
         place: Place,
     },
     /// The collection holds other vectors than ours.
-    #[error(
-        "the collection {place} holds {found}, but the model makes vectors of {dimension} components, compared by cosine"
-    )]
+    #[error("the collection {place} holds {found}, where {needed} are needed")]
     OtherShape {
         /// Which.
         place: Place,
         /// What it holds.
         found: String,
         /// What the model makes.
-        dimension: usize,
+        needed: String,
     },
     /// A table, or something from another world, has that name.
     #[error("{place} exists, but is not a collection of documents")]
@@ -266,6 +265,9 @@ impl Error {
                 "a proxy may be reading along; its certificate has to be one that this system \
                  trusts. Carlens does not go on without"
                     .into()
+            }
+            Self::Status { status: 400..=499, .. } => {
+                "check the endpoint, and the proxy in between if there is one (HTTPS_PROXY)".into()
             }
             Self::Timeout { .. }
             | Self::Interrupted { .. }

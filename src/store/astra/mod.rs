@@ -169,7 +169,7 @@ impl Astra {
             let projection = document::projection();
             let find = Command::find_nearest(&filter, query, &projection, asked);
             let documents = self.client()?.send(&find).await?.documents();
-            let complete = documents.len() < asked || asked == MOST_HITS;
+            let all_seen = documents.len() < asked;
             let is_within = |found: &Found| {
                 within
                     .is_none_or(|within| self.here(found.id.clone()).location().starts_with(within))
@@ -178,11 +178,42 @@ impl Astra {
             let nearest = ranked(found.filter(is_within).collect());
             let decided = nearest.len() > limit
                 && similarity(&nearest[limit]) < similarity(&nearest[limit - 1]);
-            if complete || decided {
-                return Ok(nearest.into_iter().take(limit).collect());
+            let few = nearest.len() < limit && !all_seen;
+            match within {
+                Some(within) if few && asked == MOST_HITS => {
+                    return self.nearest_of_folder(query, limit, within).await;
+                }
+                _ if all_seen || decided || asked == MOST_HITS => {
+                    return Ok(nearest.into_iter().take(limit).collect());
+                }
+                _ => asked = (asked * 2).min(MOST_HITS),
             }
-            asked = (asked * 2).min(MOST_HITS);
         }
+    }
+
+    /// The nearest pictures below `within`, where they are not among those that
+    /// the database gives: compared here, one by one.
+    async fn nearest_of_folder(
+        &self,
+        query: &Embedding,
+        limit: usize,
+        within: &Path,
+    ) -> Result<Vec<Found>, Error> {
+        let listed = self.find(Filter::All, document::projection()).await?;
+        let ids: HashSet<ImageId> = listed
+            .into_iter()
+            .filter_map(|document| Some(self.found(document)?.id))
+            .filter(|id| self.here(id.clone()).location().starts_with(within))
+            .collect();
+        let ids: Vec<ImageId> = ids.into_iter().collect();
+        let found = self.look_up(&ids, &document::whole()).await?;
+        let compared = found.into_values().filter_map(|found| {
+            let embedding = Embedding::normalize(found.vector.clone()?)?;
+            let same = embedding.dimension() == query.dimension();
+            let cosine = f64::from(embedding.similarity(query).cosine());
+            same.then(|| Found { similarity: Some(f64::midpoint(1.0, cosine)), ..found })
+        });
+        Ok(ranked(compared.collect()).into_iter().take(limit).collect())
     }
 
     /// What leaves exactly the pictures below `within`, if the database can
@@ -197,8 +228,11 @@ impl Astra {
             }
             folder => folder.to_path_buf(),
         };
+        // Pictures below the image folder name that, whatever was loaded.
+        let images = OsString::from(document::IMAGE_FOLDER);
         let apart = |other: &Path| !other.starts_with(within) && !within.starts_with(other);
-        let only = folders.iter().all(|folder| *folder == name || apart(&place(folder)));
+        let only =
+            folders.iter().chain([&images]).all(|folder| *folder == name || apart(&place(folder)));
         let usable = self.filters_by_folder && folders.contains(name) && only;
         let name = name.to_str().filter(|_| usable)?;
         Some(Filter::Equals(document::FOLDER, json!(name)))

@@ -88,8 +88,14 @@ pub(super) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(patience: Patience, host: &'a str) -> Self {
-        Self { patience, host, failed: 0, limited: 0, resuming: None }
+    /// `resuming` says since when the database is known to be waking up.
+    pub(super) fn new(patience: Patience, host: &'a str, resuming: Option<Instant>) -> Self {
+        let resuming = resuming.map(|since| (since, 0));
+        Self { patience, host, failed: 0, limited: 0, resuming }
+    }
+
+    pub(super) fn resuming_since(&self) -> Option<Instant> {
+        self.resuming.map(|(since, _)| since)
     }
 
     /// The pause before the next attempt, or the error if there is no use in
@@ -154,7 +160,7 @@ mod tests {
     use super::*;
 
     fn attempts() -> Attempts<'static> {
-        Attempts::new(Patience::default(), "db.example")
+        Attempts::new(Patience::default(), "db.example", None)
     }
 
     fn broken() -> Fault {
@@ -206,6 +212,15 @@ mod tests {
         assert_eq!(pauses[..4], [5, 10, 15, 15]);
         assert_eq!(now, began + Duration::from_mins(5));
         assert!(matches!(end, Error::Asleep { .. }), "{end}");
+    }
+
+    #[test]
+    fn a_second_request_does_not_begin_to_wait_anew() {
+        let now = Instant::now();
+        let since = now.checked_sub(Duration::from_mins(4)).unwrap();
+        let mut second = Attempts::new(Patience::default(), "db.example", Some(since));
+        let pause = second.after(Fault::Resuming, now, 0.0).unwrap();
+        assert_eq!(pause.until, now + Duration::from_mins(1));
     }
 
     #[test]

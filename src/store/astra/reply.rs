@@ -82,7 +82,11 @@ impl Reply {
     /// What became of each document of an `insertMany`, in order: the error or
     /// none; `None` where the answer does not say.
     pub(super) fn outcomes(&self, documents: usize) -> Option<Vec<Option<CommandError>>> {
-        let responses = self.status.get("documentResponses")?.as_array()?;
+        let Some(responses) = self.status.get("documentResponses").and_then(Value::as_array) else {
+            // A server that knows no such option, and all went well.
+            let inserted = self.status.get("insertedIds")?.as_array()?.len();
+            return (inserted == documents).then(|| vec![None; documents]);
+        };
         if responses.len() != documents {
             return None;
         }
@@ -215,7 +219,10 @@ mod tests {
         assert!(outcomes[1].is_none());
         assert_eq!(outcomes[2].as_ref().unwrap().meaning(), Meaning::Other);
         assert!(partial.outcomes(2).is_none(), "of another request");
-        assert!(reply(&json!({ "status": { "insertedIds": [] } })).outcomes(0).is_none());
+        let inserted = reply(&json!({ "status": { "insertedIds": ["0", "1"] } }));
+        assert!(inserted.outcomes(2).unwrap().iter().all(Option::is_none));
+        assert!(inserted.outcomes(3).is_none());
+        assert!(reply(&json!({ "status": {} })).outcomes(0).is_none());
     }
 
     #[test]

@@ -200,7 +200,10 @@ pub(super) fn dismiss(state: &mut State) -> bool {
 
 /// The download first, as it is the one that was asked for.
 pub(super) fn stop(state: &mut State) -> Vec<Effect> {
-    if let Some(id) = under_way(state) {
+    // Also a search, or the opening of the collection, that waits for a
+    // database to wake up.
+    let waiting = state.waiting.as_ref().map(|(id, _)| *id);
+    if let Some(id) = under_way(state).or(waiting) {
         return vec![Effect::Send(Request::Cancel(id))];
     }
     state.notice = Some(Notice::said("there is nothing to stop"));

@@ -593,6 +593,9 @@ mod loads {
         assert!(scene.screen().contains("is being resumed, giving up in 4 min 32 s"));
         scene.hear(wait(271));
         assert!(scene.screen().contains("4 min 31 s"));
+        scene.effects();
+        scene.press("ctrl-x");
+        assert!(matches!(&scene.effects()[..], [Effect::Send(Request::Cancel(of))] if *of == id));
         scene.hear(Event::Cancelled(id));
         assert!(!scene.screen().contains("resumed"));
     }

@@ -154,9 +154,8 @@ pub(super) fn in_collection(state: &State) -> Report {
     match &state.backend {
         BackendState::Ready(status) => {
             let count = status.space().map(|space| space.pictures).unwrap_or_default();
-            let about = if count.exact || count.pictures == 0 { "" } else { "about " };
-            let pictures = text::counted(count.pictures, "picture");
-            Report::said("Load", format!("{about}{pictures} in the collection"))
+            let plural = if count.pictures == 1 { "" } else { "s" };
+            Report::said("Load", format!("{count} picture{plural} in the collection"))
         }
         BackendState::Failed(failure) => {
             Report { failed: true, ..Report::said("Load", failure.to_string()) }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use carlens::backend::{Backend, Collection, Copied, Event, Request, RequestId};
+use carlens::backend::{Backend, Collection, Copied, CopyHow, Event, Request, RequestId};
 use carlens::domain::Record;
 use carlens::store::astra::Database;
 use carlens::store::{Embedded, VectorStore};
@@ -53,8 +53,12 @@ impl Desk {
     }
 
     async fn copy(&mut self, from: Collection, to: Collection) -> Copied {
+        self.copy_how(from, to, CopyHow::default()).await
+    }
+
+    async fn copy_how(&mut self, from: Collection, to: Collection, how: CopyHow) -> Copied {
         let id = RequestId(2);
-        self.backend.send(Request::Copy { id, from, to }).await;
+        self.backend.send(Request::Copy { id, from, to, how }).await;
         loop {
             match next(&mut self.backend).await {
                 Event::Copied(_, copied) => return copied,
@@ -133,10 +137,14 @@ async fn what_did_not_arrive_is_found_out() {
         ..record(id("0003.jpg"), random_embedding(77, DIMENSION))
     };
     desk.database_itself().create(&spec).await.unwrap().upsert(vec![wrong]).await.unwrap();
-    let copied = desk.copy(file, desk.database()).await;
+    let copied = desk.copy(file.clone(), desk.database()).await;
     assert_eq!(copied.progress.copied, 19);
     assert_eq!(copied.verification.alike, copied.verification.compared - 1);
     assert!(!copied.verification.is_good());
+    let overwrite = CopyHow { overwrite: true, ..CopyHow::default() };
+    let copied = desk.copy_how(file, desk.database(), overwrite).await;
+    assert_eq!(copied.progress.copied, 20);
+    assert!(copied.verification.is_good(), "{:?}", copied.verification);
 }
 
 #[tokio::test]
@@ -151,10 +159,15 @@ async fn what_the_articles_loader_stored_is_copied_as_it_is() {
         desk.scene.stub.put(COLLECTION, document);
     }
     let file = desk.file("article.db");
-    let copied = desk.copy(desk.database(), file.clone()).await;
+    // Whose they are is not for carlens to guess.
+    let (from, to, how) = (desk.database(), file.clone(), CopyHow::default());
+    let event = last(&mut desk.backend, Request::Copy { id: RequestId(1), from, to, how }).await;
+    assert!(failed(&event).to_string().contains("does not say which model"), "{event:?}");
+    let adopt = CopyHow { adopt: true, ..CopyHow::default() };
+    let copied = desk.copy_how(desk.database(), file.clone(), adopt).await;
     assert_eq!((copied.progress.copied, copied.failed.len()), (30, 0));
     assert!(copied.verification.is_good(), "{:?}", copied.verification);
-    let copied = desk.copy(desk.database(), file).await;
+    let copied = desk.copy_how(desk.database(), file, adopt).await;
     assert_eq!((copied.progress.copied, copied.progress.unchanged), (0, 30));
 }
 
@@ -162,11 +175,18 @@ async fn what_the_articles_loader_stored_is_copied_as_it_is() {
 async fn a_collection_is_not_copied_onto_itself() {
     let mut desk = Desk::new().await;
     let (from, to) = (desk.file("cars.db"), desk.file("cars.db"));
-    let event = last(&mut desk.backend, Request::Copy { id: RequestId(1), from, to }).await;
+    let event = last(
+        &mut desk.backend,
+        Request::Copy { id: RequestId(1), from, to, how: CopyHow::default() },
+    )
+    .await;
     assert!(failed(&event).to_string().contains("the same collection"), "{event:?}");
     let nothing = desk.file("nothing.db");
     let to = desk.database();
-    let event = last(&mut desk.backend, Request::Copy { id: RequestId(2), from: nothing, to });
+    let event = last(
+        &mut desk.backend,
+        Request::Copy { id: RequestId(2), from: nothing, to, how: CopyHow::default() },
+    );
     assert!(failed(&event.await).to_string().contains("there is no collection"));
     assert!(!Path::new(&desk.machine.cars().with_file_name("nothing.db")).exists());
 }

@@ -194,7 +194,7 @@ async fn more_than_a_thousand_are_estimated_not_counted() {
         (0..1100).map(|n| record(id(format!("{n}.jpg")), random_embedding(n, 4))).collect();
     store.upsert(records).await.unwrap();
     let counted = store.count().await.unwrap();
-    assert!(!counted.exact && counted.pictures >= 999, "{counted:?}");
+    assert_eq!(counted.to_string(), "over 999");
     scene.stub.set_limits(|limits| limits.estimated = Some(1090));
     assert_eq!(store.count().await.unwrap().to_string(), "about 1090");
     let summary = scene.database().spaces().await.unwrap().remove(0);
@@ -249,6 +249,41 @@ async fn a_folder_is_searched_by_the_database_where_it_can() {
         .map(|request| request.body["find"]["filter"].clone())
         .collect();
     assert_eq!(filters, [json!({ "carlens.folder": "/far" })]);
+    // A folder below the one that was loaded is found here.
+    let below = ImageId::new(Path::new("/near"), Path::new("x/deep.jpg"));
+    let opposite = embedding(&[-1.0, 0.0, 0.0, 0.1]);
+    store.upsert(vec![record(below.clone(), opposite)]).await.unwrap();
+    let hits = store.search_within(query, 3, Some(Path::new("/near/x"))).await.unwrap();
+    assert_eq!(hits.iter().map(|hit| &hit.id).collect::<Vec<_>>(), [&below]);
+    assert!(hits[0].similarity.cosine() < -0.99, "{hits:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_accounts_for_less_than_was_sent_is_no_success() {
+    let scene = Scene::new().await;
+    let store = scene.database().create(&model()).await.unwrap();
+    let empty = Fault::Status(200, "{\"status\":{}}");
+    scene.stub.fault("insertMany", empty);
+    let refused = store.upsert(vec![record(id("a.jpg"), embedding(&[1.0; 4]))]).await.unwrap_err();
+    assert!(refused.to_string().contains("does not account"), "{refused}");
+}
+
+#[tokio::test]
+async fn two_first_loads_at_once_agree() {
+    for _ in 0..20 {
+        let scene = Scene::new().await;
+        let load = |n: u64| {
+            let database = scene.database();
+            async move {
+                let store = database.create(&model()).await?;
+                store.upsert(vec![record(id(n.to_string()), random_embedding(n, 4))]).await
+            }
+        };
+        let (one, other) = tokio::join!(load(1), load(2));
+        one.unwrap();
+        other.unwrap();
+        assert_eq!(texts(&scene.stub), ["1", "2"]);
+    }
 }
 
 #[tokio::test]
