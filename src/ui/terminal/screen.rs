@@ -135,10 +135,14 @@ impl Screen {
         stream::iter(typed).chain(coming)
     }
 
-    /// Pixels of a cell, across and down.
+    /// Pixels of a cell, across and down; what is encoded from now on is for
+    /// these.
     #[must_use]
     pub fn cell(&self) -> (u16, u16) {
         let cell = self.cells.now();
+        if let Some(encoder) = &self.encoder {
+            encoder.set_cell(cell);
+        }
         (cell.width, cell.height)
     }
 

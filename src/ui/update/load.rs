@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use super::{has_status, search};
-use crate::backend::{Event, LoadProgress, Prune, PullProgress, Request, RequestId, Status};
+use crate::backend::{
+    Event, Failure, LoadProgress, Prune, PullProgress, Request, RequestId, Status,
+};
 use crate::domain::Printable;
 use crate::ui::message::Effect;
 use crate::ui::state::{BackendState, DownloadState, LoadState, Notice, State};
@@ -51,8 +53,21 @@ fn opened(state: &mut State, event: Event) -> Vec<Effect> {
             state.backend = BackendState::Failed(failure);
             Vec::new()
         }
+        Event::Cancelled(_) => {
+            state.backend = BackendState::Failed(Failure {
+                doing: "opening the collection".into(),
+                causes: vec!["it was given up".into()],
+                hint: Some("search for something to try it once more".into()),
+            });
+            Vec::new()
+        }
         _ => Vec::new(),
     }
+}
+
+/// What could not be opened before can be, as it has just been searched.
+pub(super) fn open_again(state: &mut State) -> Option<Effect> {
+    matches!(state.backend, BackendState::Failed(_)).then(|| ask_status(state))
 }
 
 fn ready(state: &mut State, status: Status) -> Vec<Effect> {

@@ -136,6 +136,7 @@ pub(super) fn searched(state: &mut State, event: Event) -> Vec<Effect> {
             }
             state.gallery.forgive();
             state.search.answered = Answered::Hits(results);
+            return load::open_again(state).into_iter().collect();
         }
         Event::Failed(_, failure) => {
             let before = std::mem::replace(&mut state.search.answered, Answered::Failed(failure));

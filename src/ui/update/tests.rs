@@ -691,6 +691,18 @@ mod loads {
     }
 
     #[test]
+    fn an_opening_that_was_given_up_is_tried_again_by_a_search() {
+        let mut scene = Scene::new();
+        let effects = start(&mut scene.state);
+        let Some(Effect::Send(Request::Status { id })) = effects.first() else { panic!() };
+        scene.hear(Event::Cancelled(*id));
+        assert!(scene.screen().contains("given up"), "{}", scene.screen());
+        let asked = scene.ask("red");
+        scene.hear(Event::SearchFinished(asked, answer(&["a.jpg"])));
+        assert!(matches!(scene.effects().last(), Some(Effect::Send(Request::Status { .. }))));
+    }
+
+    #[test]
     fn a_backend_that_does_not_open_says_why() {
         let mut scene = Scene::new();
         let effects = start(&mut scene.state);
