@@ -44,7 +44,7 @@
 //! - a key: `ui/action.rs`, and the action's arm in `ui/update/mod.rs`;
 //! - a request: `backend/message.rs`, and its arm in `backend/actor.rs`;
 //! - a store: implement [`store::VectorStore`] and tell it the contract test;
-//! - a setting: `config/default.toml` and `config.rs`.
+//! - a setting: `config/default.toml` and `config`.
 
 pub mod backend;
 pub mod cli;

@@ -1,5 +1,7 @@
 //! The settings: defaults ← file ← environment ← flags, resolved once.
 
+mod database;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
@@ -8,10 +10,11 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use etcetera::{AppStrategy, AppStrategyArgs, app_strategy::Xdg};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
+use self::database::Variables;
+pub use self::database::{AstraSettings, ServiceChoice};
 use crate::backend::{Collection, ModelChoice};
-use crate::domain::{Hex, Printable, Service};
+use crate::domain::Printable;
 use crate::dot_env::DotEnv;
 use crate::secret::Secret;
 use crate::store::astra::{self, Database};
@@ -19,7 +22,7 @@ use crate::ui::graphics::GraphicsChoice;
 use crate::ui::{Keymap, Theme};
 
 /// Every setting with its default and a sentence about it.
-pub const DEFAULTS: &str = include_str!("../config/default.toml");
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// What the program works with.
 #[derive(Debug)]
@@ -94,53 +97,6 @@ pub enum StoreChoice {
     Embedded,
     /// Astra DB, or a Data API of one's own.
     Astra,
-}
-
-/// The `[astra]` table. The token itself is never in it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AstraSettings {
-    /// The endpoint, instead of the variable.
-    pub endpoint: Option<String>,
-    /// The variable that holds the endpoint.
-    pub endpoint_variable: Option<String>,
-    /// The variable that holds the token.
-    pub token_variable: Option<String>,
-    /// The keyspace.
-    pub keyspace: Option<String>,
-    /// Who serves it.
-    pub service: Option<ServiceChoice>,
-    /// Whether the token may go to another machine in the clear.
-    pub plain_http: Option<bool>,
-    /// Only there to be refused.
-    token: Option<serde::de::IgnoredAny>,
-}
-
-/// Who serves a Data API.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ServiceChoice {
-    /// Told by the host's name.
-    #[default]
-    Auto,
-    /// Astra DB.
-    Astra,
-    /// HCD, DSE or Cassandra behind a Data API.
-    SelfHosted,
-}
-
-impl AstraSettings {
-    fn or(self, other: Self) -> Self {
-        Self {
-            endpoint: self.endpoint.or(other.endpoint),
-            endpoint_variable: self.endpoint_variable.or(other.endpoint_variable),
-            token_variable: self.token_variable.or(other.token_variable),
-            keyspace: self.keyspace.or(other.keyspace),
-            service: self.service.or(other.service),
-            plain_http: self.plain_http.or(other.plain_http),
-            token: self.token.or(other.token),
-        }
-    }
 }
 
 /// Why the settings make no sense.
@@ -311,10 +267,10 @@ impl Config {
         let name = settings.collection.clone().unwrap_or_default();
         let given = settings.data_folder.clone().filter(|folder| !folder.as_os_str().is_empty());
         let data = given.unwrap_or(folders.data);
-        let has_token = variables.get(&token_variable(&settings.astra)?).is_some();
-        let collection = match astra_settings(&settings, &name, variables)? {
+        let has_token = variables.get(&database::token_variable(&settings.astra)?).is_some();
+        let collection = match database::resolved(&settings, &name, variables)? {
             Some(settings) => {
-                let local = data.join(local_name(&settings.address));
+                let local = data.join(database::local_name(&settings.address));
                 Collection::Astra(Database::new(settings), local)
             }
             None => Collection::Embedded(
@@ -344,96 +300,6 @@ impl Config {
     }
 }
 
-/// The environment, and after it what a `.env` file says.
-struct Variables<'a, F> {
-    lookup: F,
-    dot_env: &'a DotEnv,
-}
-
-impl<F: Fn(&str) -> Option<OsString>> Variables<'_, F> {
-    /// What the environment itself says.
-    fn own(&self, name: &str) -> Option<String> {
-        let value = (self.lookup)(name).map(|value| value.to_string_lossy().into_owned());
-        value.filter(|value| !value.trim().is_empty())
-    }
-
-    fn get(&self, name: &str) -> Option<String> {
-        self.own(name).or_else(|| self.dot_env.get(name))
-    }
-}
-
-/// What it takes to use the database, if that is where the collection is.
-fn astra_settings(
-    settings: &Settings,
-    collection: &str,
-    variables: &Variables<'_, impl Fn(&str) -> Option<OsString>>,
-) -> Result<Option<astra::Settings>, Error> {
-    let choice = settings.store.unwrap_or_default();
-    if choice == StoreChoice::Embedded {
-        return Ok(None);
-    }
-    let set = &settings.astra;
-    let endpoint_name = variable_name(
-        set.endpoint_variable.as_deref().unwrap_or("ASTRA_DB_API_ENDPOINT"),
-        "astra.endpoint_variable",
-    )?;
-    let token_name = token_variable(set)?;
-    let endpoint = match set.endpoint.clone().filter(|endpoint| !endpoint.is_empty()) {
-        Some(endpoint) => Some(endpoint),
-        // A file that lies in some folder does not say where the user's own
-        // token goes.
-        None if variables.own(&token_name).is_some() => variables.own(&endpoint_name),
-        None => variables.get(&endpoint_name),
-    };
-    let token = variables.get(&token_name).and_then(|token| Secret::new(&token));
-    if choice == StoreChoice::Auto && (endpoint.is_none() || token.is_none()) {
-        return Ok(None);
-    }
-    // What is missing may be in what could not be read.
-    if let (true, Some(reason)) =
-        (endpoint.is_none() || token.is_none(), variables.dot_env.problem())
-    {
-        return Err(Error::Malformed { path: ".env".into(), reason: reason.to_owned() });
-    }
-    let endpoint = endpoint.ok_or(astra::Error::NoEndpoint { variable: endpoint_name })?;
-    let token = token.ok_or(astra::Error::NoToken { variable: token_name })?;
-    let keyspace = match variables.get("ASTRA_DB_KEYSPACE") {
-        Some(keyspace) => keyspace.trim().to_owned(),
-        None => set.keyspace.clone().unwrap_or_else(|| astra::DEFAULT_KEYSPACE.to_owned()),
-    };
-    let reading = astra::Reading {
-        service: match set.service.unwrap_or_default() {
-            ServiceChoice::Auto => None,
-            ServiceChoice::Astra => Some(Service::Astra),
-            ServiceChoice::SelfHosted => Some(Service::SelfHosted),
-        },
-        plain_http: set.plain_http.unwrap_or(false),
-    };
-    Ok(Some(astra::Settings {
-        address: astra::Address::new(&endpoint, &keyspace, collection, reading)?,
-        token,
-        images: settings.images.clone().unwrap_or_default(),
-        adopt: settings.adopt,
-        patience: astra::Patience::default(),
-    }))
-}
-
-fn token_variable(set: &AstraSettings) -> Result<String, Error> {
-    let name = set.token_variable.as_deref().unwrap_or("ASTRA_DB_APPLICATION_TOKEN");
-    variable_name(name, "astra.token_variable")
-}
-
-/// `name` if a variable can be called so. What cannot is not repeated: it may
-/// be the token itself.
-fn variable_name(name: &str, setting: &'static str) -> Result<String, Error> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let starts_well = name.starts_with(|c: char| !c.is_ascii_digit());
-    if starts_well && name.chars().all(fits) {
-        return Ok(name.to_owned());
-    }
-    Err(Error::Value { setting, reason: "it is not the name of a variable".into() })
-}
-
 /// The choice called `name`, or a sentence with those there are.
 fn choice<T: ValueEnum>(name: &str) -> Result<T, String> {
     T::from_str(name, true).map_err(|_| {
@@ -441,11 +307,6 @@ fn choice<T: ValueEnum>(name: &str) -> Result<T, String> {
         let names: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
         format!("there is no {:?}: choose {}", Printable::new(name).to_string(), names.join(", "))
     })
-}
-
-/// A name on this machine for a collection elsewhere: one for each.
-fn local_name(address: &astra::Address) -> String {
-    format!("astra-{}", Hex(&Sha256::digest(address.to_string())[..6]))
 }
 
 /// What is wrong and where, without the line itself: it may hold a secret.
