@@ -2,7 +2,6 @@
 //! database. Nothing of it but that is used.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
 /// What is in it.
@@ -10,18 +9,19 @@ use std::path::Path;
 pub struct DotEnv {
     variables: BTreeMap<String, String>,
     broken: Option<String>,
+    of_database: bool,
 }
 
 impl DotEnv {
     /// Reads the file at `path`; one that is not there is empty.
     #[must_use]
     pub fn read(path: &Path) -> Self {
+        // Some keep a folder of that name, and a pipe would never end.
+        if !path.is_file() {
+            return Self::default();
+        }
         match std::fs::read(path) {
             Ok(text) => Self::of(&String::from_utf8_lossy(&text)),
-            // Some keep a folder of that name, which is none of ours.
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
-                Self::default()
-            }
             Err(e) => Self { broken: Some(e.to_string()), ..Self::default() },
         }
     }
@@ -29,7 +29,8 @@ impl DotEnv {
     /// What `text` says. Of a line that makes no sense nothing is repeated: it
     /// may be a secret.
     pub(crate) fn of(text: &str) -> Self {
-        let mut dot_env = Self::default();
+        let of_database = text.contains("ASTRA_DB_");
+        let mut dot_env = Self { of_database, ..Self::default() };
         // As some editors put it in front.
         let text = text.trim_start_matches('\u{feff}');
         for line in dotenvy::from_read_iter(text.as_bytes()) {
@@ -49,5 +50,10 @@ impl DotEnv {
     /// Why some of it could not be read.
     pub(crate) fn problem(&self) -> Option<&str> {
         self.broken.as_deref()
+    }
+
+    /// Whether it is about a database at all; others have such files too.
+    pub(crate) fn is_of_database(&self) -> bool {
+        self.of_database
     }
 }

@@ -11,7 +11,7 @@ use carlens::config::{self, Config, Settings};
 use carlens::dot_env::DotEnv;
 use carlens::headless::{self, Format, Outcome, Output};
 use carlens::hub::Hub;
-use carlens::secret;
+use carlens::secret::{self, Secret};
 use carlens::ui::terminal::{EndRequest, Screen};
 use carlens::ui::{self, Notes, Preferences, State};
 use clap::Parser;
@@ -181,10 +181,10 @@ fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// An error and its causes on one line.
+/// An error and its causes on one line. A token may stand wherever something
+/// else was meant to.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |e| e.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    let causes = std::iter::successors(Some(error), |e| e.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    Secret::hide_tokens(&causes.join(": "))
 }

@@ -11,6 +11,9 @@ use crate::dot_env::DotEnv;
 use crate::secret::Secret;
 use crate::store::astra;
 
+/// The variable that holds the token unless another one is named.
+pub(super) const TOKEN: &str = "ASTRA_DB_APPLICATION_TOKEN";
+
 /// The `[astra]` table. The token itself is never in it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,14 +104,16 @@ pub(super) fn resolved(
         None => variables.get(&endpoint_name),
     };
     let token = variables.get(&token_name).and_then(|token| Secret::new(&token));
-    if choice == StoreChoice::Auto && (endpoint.is_none() || token.is_none()) {
-        return Ok(None);
-    }
-    // What is missing may be in what could not be read.
-    if let (true, Some(reason)) =
-        (endpoint.is_none() || token.is_none(), variables.dot_env.problem())
-    {
-        return Err(Error::Malformed { path: ".env".into(), reason: reason.to_owned() });
+    let forced = choice == StoreChoice::Astra;
+    if endpoint.is_none() || token.is_none() {
+        // What is missing may be in what could not be read.
+        let relevant = forced || variables.dot_env.is_of_database();
+        if let Some(reason) = variables.dot_env.problem().filter(|_| relevant) {
+            return Err(Error::Malformed { path: ".env".into(), reason: reason.to_owned() });
+        }
+        if !forced {
+            return Ok(None);
+        }
     }
     let endpoint = endpoint.ok_or(astra::Error::NoEndpoint { variable: endpoint_name })?;
     let token = token.ok_or(astra::Error::NoToken { variable: token_name })?;
@@ -135,7 +140,7 @@ pub(super) fn resolved(
 
 /// The variable that holds the token.
 pub(super) fn token_variable(set: &AstraSettings) -> Result<String, Error> {
-    let name = set.token_variable.as_deref().unwrap_or("ASTRA_DB_APPLICATION_TOKEN");
+    let name = set.token_variable.as_deref().unwrap_or(TOKEN);
     variable_name(name, "astra.token_variable")
 }
 

@@ -267,7 +267,8 @@ impl Config {
         let name = settings.collection.clone().unwrap_or_default();
         let given = settings.data_folder.clone().filter(|folder| !folder.as_os_str().is_empty());
         let data = given.unwrap_or(folders.data);
-        let has_token = variables.get(&database::token_variable(&settings.astra)?).is_some();
+        let token = database::token_variable(&settings.astra)?;
+        let has_token = [&*token, database::TOKEN].iter().any(|name| variables.get(name).is_some());
         let collection = match database::resolved(&settings, &name, variables)? {
             Some(settings) => {
                 let local = data.join(database::local_name(&settings.address));
@@ -492,12 +493,16 @@ mod tests {
         assert!(store(&own, &dot_env, Settings::default()).ends_with("car_images.db"));
         let other = [("ASTRA_DB_API_ENDPOINT", "https://db.example")];
         assert!(store(&other, &dot_env, Settings::default()).ends_with("https://db.example"));
+        let forced = || Settings { store: Some(StoreChoice::Astra), ..Settings::default() };
         let broken = DotEnv::of(&format!("ASTRA_DB_APPLICATION_TOKEN = {TOKEN} {TOKEN}\n="));
-        // Nobody who does not need it is troubled.
-        assert!(store(&[], &broken, Settings::default()).ends_with("car_images.db"));
-        let forced = Settings { store: Some(StoreChoice::Astra), ..Settings::default() };
-        let said = store(&[], &broken, forced);
-        assert!(said.contains(".env") && !said.contains(TOKEN), "{said}");
+        for settings in [Settings::default(), forced()] {
+            let said = store(&[], &broken, settings);
+            assert!(said.contains(".env") && !said.contains(TOKEN), "{said}");
+        }
+        // Nobody whose file is about something else is troubled.
+        let other = DotEnv::of("A=don't\n=");
+        assert!(store(&[], &other, Settings::default()).ends_with("car_images.db"));
+        assert!(store(&[], &other, forced()).contains(".env"));
     }
 
     #[test]

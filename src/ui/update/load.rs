@@ -213,16 +213,31 @@ pub(super) fn dismiss(state: &mut State) -> bool {
     open
 }
 
-/// The download first, as it is the one that was asked for.
+/// The download first, as it is the one that was asked for; while a database
+/// is waited for, everything that waits for it.
 pub(super) fn stop(state: &mut State) -> Vec<Effect> {
-    // Also a search, or the opening of the collection, that waits for a
-    // database to wake up.
-    let waiting = state.waiting.as_ref().map(|(id, _)| *id);
-    if let Some(id) = under_way(state).or(waiting) {
-        return vec![Effect::Send(Request::Cancel(id))];
+    let stopped = match state.waiting {
+        Some(_) => waiting(state),
+        None => under_way(state).into_iter().collect(),
+    };
+    if stopped.is_empty() {
+        state.notice = Some(Notice::said("there is nothing to stop"));
     }
-    state.notice = Some(Notice::said("there is nothing to stop"));
-    Vec::new()
+    stopped.into_iter().map(|id| Effect::Send(Request::Cancel(id))).collect()
+}
+
+/// All that needs the store just now.
+fn waiting(state: &State) -> Vec<RequestId> {
+    let opening = match state.backend {
+        BackendState::Opening(id) => Some(id),
+        _ => None,
+    };
+    let searching = state.search.waiting.as_ref().map(|asked| asked.request);
+    let loading = match state.load {
+        LoadState::Running { id, .. } => Some(id),
+        _ => None,
+    };
+    [opening, searching, loading].into_iter().flatten().collect()
 }
 
 fn under_way(state: &State) -> Option<RequestId> {

@@ -592,10 +592,18 @@ mod loads {
         scene.hear(wait(272));
         assert!(scene.screen().contains("is being resumed, giving up in 4 min 32 s"));
         scene.hear(wait(271));
-        assert!(scene.screen().contains("4 min 31 s"));
+        assert!(scene.screen().contains("4 min 31 s · Ctrl-X gives up"), "{}", scene.screen());
         scene.effects();
+        // Both that wait, whichever of them said so last.
+        let opening = RequestId(99);
+        scene.state.backend = BackendState::Opening(opening);
         scene.press("ctrl-x");
-        assert!(matches!(&scene.effects()[..], [Effect::Send(Request::Cancel(of))] if *of == id));
+        let cancelled = |effect| match effect {
+            Effect::Send(Request::Cancel(id)) => id,
+            other => panic!("{other:?}"),
+        };
+        let stopped: Vec<RequestId> = scene.effects().into_iter().map(cancelled).collect();
+        assert_eq!(stopped, [opening, id]);
         scene.hear(Event::Cancelled(id));
         assert!(!scene.screen().contains("resumed"));
     }

@@ -109,7 +109,10 @@ pub(super) fn model(state: &State) -> Option<Report> {
 /// What the database is waited for, while it is: nothing else goes on then.
 pub(super) fn waiting(state: &State) -> Option<Report> {
     let (_, wait) = state.waiting.as_ref()?;
-    Some(Report { failed: true, ..Report::said("Waiting", progress::wait_line(wait)) })
+    let key = state.preferences.keymap.keys(Action::Stop, Scope::Always);
+    let give_up = key.map(|key| format!("{key} gives up"));
+    let text = text::joined([Some(progress::wait_line(wait)), give_up]);
+    Some(Report { failed: true, ..Report::said("Waiting", text) })
 }
 
 /// Our own load, if there is or was one.

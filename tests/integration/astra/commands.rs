@@ -146,6 +146,11 @@ async fn whatever_is_wrong_is_said_and_the_token_is_nowhere() {
         let ran = ran.complains("hint: ").ends(2);
         assert!(!ran.err().contains("very-secret") && ran.out().is_empty(), "{}", ran.err());
     }
+    // Where it was not meant to be.
+    for name in ["CARLENS_MODEL", "CARLENS_STORE", "CARLENS_GRAPHICS"] {
+        let ran = ran(desk.command().env(name, TOKEN).args(["search", "red"])).ends(2);
+        assert!(!ran.err().contains("very-secret"), "{}", ran.err());
+    }
     let files = desk.files();
     assert!(files.contains("TRACE"), "the log says everything it can");
     assert!(!files.contains("very-secret"));
