@@ -81,6 +81,8 @@ async fn follow(
     mut on_progress: impl FnMut(Event) -> io::Result<()>,
 ) -> io::Result<Event> {
     let id = request.id();
+    let stores = matches!(request, Request::Load { .. });
+    let mut interrupts = Interrupts::watch();
     backend.send(request).await;
     let mut interrupted = false;
     loop {
@@ -90,17 +92,24 @@ async fn follow(
                 Some(event) => on_progress(event)?,
                 None => return Ok(Event::Cancelled(id)),
             },
-            () = interrupt() => {
+            () = interrupts.next() => {
                 if std::mem::replace(&mut interrupted, true) {
                     std::process::exit(130);
                 }
-                on_progress(Event::Remarked(id, Remark {
-                    text: "stopping once what is on its way is stored".into(),
-                    hint: "Ctrl-C once more stops at once".into(),
-                }))?;
+                if stores {
+                    on_progress(Event::Remarked(id, on_its_way()))?;
+                }
                 backend.send(Request::Cancel(id)).await;
             }
         }
+    }
+}
+
+/// A load ends with the batch in hand.
+fn on_its_way() -> Remark {
+    Remark {
+        text: "stopping once what is on its way is stored".into(),
+        hint: "Ctrl-C once more stops at once".into(),
     }
 }
 
@@ -134,22 +143,42 @@ fn show_progress(event: Event, line: &mut ProgressLine, output: &mut Output<'_>)
     }
 }
 
-/// Ctrl-C, or a polite request to end.
-async fn interrupt() {
+/// Ctrl-C, and polite requests to end. Heard from the moment it is made: a
+/// listener made anew for every wait would miss those in between.
+struct Interrupts {
     #[cfg(unix)]
-    {
+    signals: Option<[tokio::signal::unix::Signal; 2]>,
+}
+
+impl Interrupts {
+    /// Without a signal handler the signal ends the program by itself.
+    #[cfg(unix)]
+    fn watch() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
+
+        let [interrupt, terminate] =
+            [SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).ok());
+        Self { signals: interrupt.zip(terminate).map(<[_; 2]>::from) }
     }
-    // Without a signal handler the signal ends the program by itself.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+
+    #[cfg(not(unix))]
+    fn watch() -> Self {
+        Self {}
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        match &mut self.signals {
+            Some([interrupt, terminate]) => tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            },
+            None => std::future::pending().await,
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
