@@ -17,7 +17,11 @@ use carlens::ui::{self, Notes, Preferences, State};
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misread(&error),
+    };
+    match run(cli) {
         Ok(outcome) => outcome.into(),
         Err(error) if is_closed_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -30,6 +34,18 @@ fn main() -> ExitCode {
             Outcome::Failed.into()
         }
     }
+}
+
+/// Help, the version, or what is wrong with what was typed.
+fn misread(error: &clap::Error) -> ExitCode {
+    let said = error.to_string();
+    let shown = Secret::hide_tokens(&said);
+    if shown == said {
+        error.exit();
+    }
+    // Without colours, and without the token that stands in it.
+    let _ = write!(io::stderr(), "{shown}");
+    Outcome::Failed.into()
 }
 
 type Error = Box<dyn std::error::Error>;

@@ -33,8 +33,24 @@ pub(super) struct Client {
     patience: Patience,
     pace: Pace,
     waits: Arc<Waits>,
-    /// Since when the database is being resumed, if it is.
-    resuming: Mutex<Option<Instant>>,
+    /// Whether the database is being resumed.
+    resuming: Mutex<Option<Resuming>>,
+}
+
+/// A database on its way back.
+#[derive(Clone, Copy)]
+struct Resuming {
+    since: Instant,
+    /// When it last said so.
+    seen: Instant,
+}
+
+impl Resuming {
+    /// Since when it has been waited for, unless that was given up some time
+    /// ago: by now it is another sleep.
+    fn since(self, now: Instant, patience: Patience) -> Option<Instant> {
+        (now < self.seen + patience.resume_pause * 4).then_some(self.since)
+    }
 }
 
 impl Client {
@@ -97,10 +113,12 @@ impl Client {
 
     /// A database that is being resumed is so for all requests at once.
     pub(super) fn attempts(&self) -> Attempts<'_> {
-        Attempts::new(self.patience, self.address.host(), *self.resuming())
+        let resuming = *self.resuming();
+        let since = resuming.and_then(|resuming| resuming.since(Instant::now(), self.patience));
+        Attempts::new(self.patience, self.address.host(), since)
     }
 
-    fn resuming(&self) -> MutexGuard<'_, Option<Instant>> {
+    fn resuming(&self) -> MutexGuard<'_, Option<Resuming>> {
         self.resuming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,9 +128,11 @@ impl Client {
         attempts: &mut Attempts<'_>,
         fault: Fault,
     ) -> Result<(), Error> {
-        let pause = attempts.after(fault, Instant::now(), chance());
+        let seen = Instant::now();
+        let pause = attempts.after(fault, seen, chance());
         // Whoever asks after a last try begins to wait anew.
-        *self.resuming() = attempts.resuming_since().filter(|_| pause.is_ok());
+        let since = attempts.resuming_since().filter(|_| pause.is_ok());
+        *self.resuming() = since.map(|since| Resuming { since, seen });
         let pause = pause?;
         tracing::warn!(reason = ?pause.reason, pause = ?pause.length, "asking the database again");
         self.waits.wait(pause.reason, pause.length, pause.until).await;
@@ -416,6 +436,16 @@ mod tests {
         );
         let said = failed(200, JSON, &echo);
         assert!(said.contains("not [hidden]\\u{1b}[1m! (X[hidden])"), "{said}");
+    }
+
+    #[test]
+    fn what_was_given_up_long_ago_is_waited_for_anew() {
+        let since = Instant::now();
+        let seen = since + Duration::from_mins(4);
+        let resuming = Resuming { since, seen };
+        let at = |seconds| seen + Duration::from_secs(seconds);
+        assert_eq!(resuming.since(at(15), Patience::default()), Some(since));
+        assert_eq!(resuming.since(at(60), Patience::default()), None);
     }
 
     #[test]

@@ -151,6 +151,8 @@ async fn whatever_is_wrong_is_said_and_the_token_is_nowhere() {
         let ran = ran(desk.command().env(name, TOKEN).args(["search", "red"])).ends(2);
         assert!(!ran.err().contains("very-secret"), "{}", ran.err());
     }
+    let ran = desk.run(&["--store", TOKEN, "search", "red"]).ends(2).complains("--store");
+    assert!(!ran.err().contains("very-secret"), "{}", ran.err());
     let files = desk.files();
     assert!(files.contains("TRACE"), "the log says everything it can");
     assert!(!files.contains("very-secret"));
