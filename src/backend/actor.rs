@@ -121,7 +121,7 @@ impl Actor {
                 self.spawn(id, |token| {
                     work.answer_from_store(id, token, async move |work: Work| {
                         let session = work.session().await?;
-                        let reporter = Reporter::new(id, work.events.clone());
+                        let reporter = work.reporter(id);
                         let answer =
                             search::search(session, query, limit, within, &reporter).await?;
                         Ok(Event::SearchFinished(id, answer))

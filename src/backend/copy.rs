@@ -55,7 +55,7 @@ impl Copy {
 
     async fn copy(self) -> Result<Copied, Failure> {
         let doing = || format!("copying from {} to {}", self.from.place(), self.to.place());
-        if self.from.place() == self.to.place() {
+        if self.from == self.to {
             return Err(Failure::because(doing(), "both are the same collection"));
         }
         let failed = |error: store::Error| Failure::new(doing(), &error);

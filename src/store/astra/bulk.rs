@@ -100,7 +100,7 @@ async fn insert(
         for (item, outcome) in std::mem::take(batch).into_iter().zip(outcomes) {
             match outcome {
                 None => {}
-                Some(error) => match client_verdict(client, &error)? {
+                Some(error) => match verdict(client, &error)? {
                     Verdict::Exists => there.push(item),
                     Verdict::Again(fault) => {
                         again.push(item);
@@ -147,7 +147,7 @@ enum Verdict {
     Refused(String),
 }
 
-fn client_verdict(client: &Client, error: &CommandError) -> Result<Verdict, Error> {
+fn verdict(client: &Client, error: &CommandError) -> Result<Verdict, Error> {
     match error.meaning() {
         Meaning::Exists => Ok(Verdict::Exists),
         Meaning::Other | Meaning::VectorLength | Meaning::NoVectors => {

@@ -155,6 +155,7 @@ impl Astra {
 
     /// The nearest documents, best first, equal ones by id. Where the last of
     /// them has an equal that was left out, more are asked for.
+    ///
     /// Pictures of other folders are left out by the database where it can,
     /// and else here.
     async fn nearest(
