@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::backend::Prune;
 use crate::config::{Settings, StoreChoice};
 use crate::ui::graphics::GraphicsChoice;
 
@@ -38,14 +37,15 @@ Exit codes: 0 found or done, 1 nothing found, 2 error, 130 interrupted.";
 /// A command without a terminal application.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Embed the pictures of a folder; what is there already is skipped.
+    /// Embed the pictures of a folder; what is there already is skipped, and
+    /// what is gone is hidden.
     Load(LoadArgs),
     /// Find pictures by words or by a picture.
     Search(SearchArgs),
     /// Copy a collection to another store, embeddings and all.
     Copy(CopyArgs),
     /// Say which model and collection are in use and what they hold.
-    Status(OutputArgs),
+    Status(StatusArgs),
     /// List, download or locate models.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -57,9 +57,9 @@ pub struct LoadArgs {
     /// The folder. Left out: the folders of the collection again, or else the
     /// `images` setting.
     pub folder: Option<PathBuf>,
-    /// Remove pictures whose files are gone, if they are few (a fifth of the
-    /// folder's at most); with =all, however many.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "few")]
+    /// Erase pictures whose files are gone, after asking. Without asking:
+    /// =few (a fifth of the folder's at most) or =all.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "ask")]
     pub prune: Option<PruneChoice>,
     /// Take pictures that another program stored in Astra DB, without saying
     /// which model embedded them, for pictures of the model in use.
@@ -73,22 +73,12 @@ pub struct LoadArgs {
 /// The `--prune` flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PruneChoice {
+    /// However many, if the answer is yes.
+    Ask,
     /// A fifth at most.
     Few,
     /// However many.
     All,
-}
-
-impl LoadArgs {
-    /// What becomes of pictures whose files are gone.
-    #[must_use]
-    pub fn prune(&self) -> Prune {
-        match self.prune {
-            None => Prune::Nothing,
-            Some(PruneChoice::Few) => Prune::Few,
-            Some(PruneChoice::All) => Prune::All,
-        }
-    }
 }
 
 /// `carlens search`.
@@ -158,6 +148,17 @@ impl FromStr for StoredAt {
             _ => Err("choose embedded or astra".into()),
         }
     }
+}
+
+/// `carlens status`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct StatusArgs {
+    /// List the files that could not be embedded, and why.
+    #[arg(long)]
+    pub failed: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// How a command prints.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use carlens::backend::{self, Backend, CopyHow, Query};
-use carlens::cli::{Cli, Command, StoredAt};
+use carlens::cli::{Cli, Command, OutputArgs, StatusArgs, StoredAt};
 use carlens::config::{self, Config, Settings};
 use carlens::dot_env::DotEnv;
 use carlens::headless::{self, Format, Outcome, Output};
@@ -87,7 +87,7 @@ fn run_command(
         let mut backend = Backend::spawn(settings);
         let ended = match command {
             Command::Load(args) => {
-                let (prune, json) = (args.prune(), args.output.json);
+                let (prune, json) = (args.prune, args.output.json);
                 headless::load(&mut backend, args.folder, images, prune, json, &mut output).await
             }
             Command::Search(args) => {
@@ -106,7 +106,12 @@ fn run_command(
                 let how = CopyHow { adopt: args.adopt, overwrite: args.overwrite };
                 headless::copy(&mut backend, from, to, how, args.output.json, &mut output).await
             }
-            Command::Status(args) => headless::status(&mut backend, args.json, &mut output).await,
+            Command::Status(StatusArgs { failed: true, output: OutputArgs { json } }) => {
+                headless::failed(&mut backend, json, &mut output).await
+            }
+            Command::Status(args) => {
+                headless::status(&mut backend, args.output.json, &mut output).await
+            }
             Command::Model(command) => headless::model(&mut backend, command, &mut output).await,
         };
         backend.shutdown().await;

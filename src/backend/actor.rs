@@ -1,23 +1,24 @@
 //! Takes requests one by one, runs each as a cancellable task, reports events.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio::task::{self, JoinSet};
+use tokio::task::{self, JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use super::copy::Copy;
 use super::load::{Control, Ending, Load};
-use super::message::{Event, Failure, PullProgress, Request, RequestId, Status};
+use super::message::{Event, Failure, Prune, PullProgress, Request, RequestId, Status};
 use super::reporter::Reporter;
 use super::session::Session;
-use super::{ModelChoice, Settings, choice, elsewhere, export, search, thumbnail};
-use crate::domain::{CollectionSpec, Printable};
+use super::turn::Turn;
+use super::{ModelChoice, Settings, choice, elsewhere, export, gone, search, thumbnail};
+use crate::domain::{CollectionSpec, FileProblem, Printable};
 use crate::hub::{self, Hub, Preset};
-use crate::store::Collection;
+use crate::store::{Collection, Failed, Failures};
 
 /// Owns the tasks; the work is theirs.
 pub(super) struct Actor {
@@ -88,9 +89,24 @@ impl Actor {
                     work.answer_from_store(id, token, move |work| work.status(id))
                 });
             }
-            Request::Load { id, folder, prune } => {
+            Request::Failed { id } => self.spawn(id, |token| {
+                work.answer(id, token, async move |work: Work| {
+                    Ok(Event::FailedListed(id, work.failed().await?))
+                })
+            }),
+            Request::CountGone { id, folder } => self.spawn(id, |token| {
+                work.answer_from_store(id, token, async move |work: Work| {
+                    Ok(Event::GoneCounted(id, work.count_gone(&folder).await?))
+                })
+            }),
+            Request::Prune { id, folder, prune } => self.spawn(id, |token| {
+                work.answer_from_store(id, token, async move |work: Work| {
+                    Ok(Event::Pruned(id, work.prune(&folder, prune).await?))
+                })
+            }),
+            Request::Load { id, folder } => {
                 let (pause, paused) = watch::channel(false);
-                self.spawn(id, |token| work.load(id, folder, Control { token, prune, paused }));
+                self.spawn(id, |token| work.load(id, folder, Control { token, paused }));
                 self.pauses.retain(|_, pause| !pause.is_closed());
                 self.pauses.insert(id, pause);
             }
@@ -255,6 +271,32 @@ impl Work {
         let session = self.session().await?;
         let reporter = self.reporter(id);
         Load { session, collection: self.collection.clone(), reporter, control }.run(folder).await
+    }
+
+    async fn failed(&self) -> Result<Vec<FileProblem>, Failure> {
+        let collection = self.collection.on_this_machine().to_owned();
+        let list = move || Failures::beside(&collection).all();
+        let all = spawn_blocking(list).await;
+        let all = all.map_err(|e| Failure::new("reading which files failed", &e))?;
+        let problem = |failed: Failed| FileProblem { path: failed.path, reason: failed.reason };
+        Ok(all.into_iter().map(problem).collect())
+    }
+
+    async fn count_gone(&self, folder: &Path) -> Result<usize, Failure> {
+        let doing = || format!("looking for files that are gone from {}", Printable::new(folder));
+        let store = self.session().await?.for_load().await;
+        let store = store.map_err(|e| Failure::new(doing(), &e))?;
+        gone::count(&store, folder).await.map_err(|e| Failure::new(doing(), &e))
+    }
+
+    async fn prune(&self, folder: &Path, prune: Prune) -> Result<usize, Failure> {
+        let doing = || format!("removing pictures that are gone from {}", Printable::new(folder));
+        let _here = self.loading.lock().await;
+        let collection = self.collection.on_this_machine();
+        let turn = Turn::wait(collection, async || {}).await;
+        let _turn = turn.map_err(|e| Failure::new(doing(), &e))?;
+        let store = self.session().await?.for_load().await;
+        gone::erase(&store.map_err(|e| Failure::new(doing(), &e))?, folder, prune).await
     }
 
     async fn copy(self, id: RequestId, copy: impl FnOnce(CollectionSpec) -> Copy) {

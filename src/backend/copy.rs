@@ -77,7 +77,9 @@ impl Copy {
         while let Some(this) = page {
             let mut listing = stores.from.list(this).await.map_err(failed)?;
             // Two programs may have stored the same picture.
-            listing.pictures.retain(|listed| seen.insert(listed.id.clone()));
+            listing
+                .pictures
+                .retain(|listed| !listed.known.hidden && seen.insert(listed.id.clone()));
             for batch in listing.pictures.chunks(BATCH) {
                 stores.copy_batch(batch, self.how.overwrite, &mut copied).await.map_err(failed)?;
                 ids.extend(batch.iter().map(|listed| listed.id.clone()));
@@ -120,17 +122,18 @@ impl Stores {
     /// Those of `batch` that the target lacks, or has of another file.
     async fn missing(&self, batch: &[Listed]) -> Result<Vec<ImageId>, store::Error> {
         let ids = |known: bool| {
-            let of_kind = batch.iter().filter(move |listed| listed.stamp.is_some() == known);
+            let of_kind = batch.iter().filter(move |listed| listed.known.stamp.is_some() == known);
             of_kind.map(|listed| listed.id.clone()).collect::<Vec<_>>()
         };
-        let stamps = self.to.stamps(ids(true)).await?;
+        let known = self.to.known(ids(true)).await?;
         // Without a stamp, being there has to be enough.
         let there: HashSet<ImageId> = match ids(false) {
             unknown if unknown.is_empty() => HashSet::new(),
             unknown => self.to.get(unknown).await?.into_iter().map(|record| record.id).collect(),
         };
-        let is_missing = |listed: &&Listed| match listed.stamp {
-            Some(stamp) => stamps.get(&listed.id) != Some(&stamp),
+        let is_missing = |listed: &&Listed| match listed.known.stamp {
+            // One that is hidden there is stored again, and thereby shown.
+            Some(_) => known.get(&listed.id) != Some(&listed.known),
             None => !there.contains(&listed.id),
         };
         Ok(batch.iter().filter(is_missing).map(|listed| listed.id.clone()).collect())

@@ -16,7 +16,7 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::message::{Event, LoadElsewhere, LoadProgress, RequestId};
+use super::message::{Event, LoadElsewhere, LoadProgress, Remark, RequestId};
 use crate::domain::Printable;
 
 /// Tells other processes of a load in this one. Removed when dropped.
@@ -56,6 +56,18 @@ impl Drop for Journal {
     fn drop(&mut self) {
         // One left behind is known as such by its missing lock.
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whose load into `collection` another one has to wait for.
+pub(super) fn waiting_for(collection: &Path) -> Remark {
+    let whose = match &loads(collection)[..] {
+        [] => "another process changes the collection".into(),
+        [load, ..] => format!("process {} loads {} into the collection", load.process, load.folder),
+    };
+    Remark {
+        text: format!("{whose}; waiting for its end"),
+        hint: "Ctrl-C gives up; `carlens status` says what is there already".into(),
     }
 }
 

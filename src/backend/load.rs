@@ -1,4 +1,5 @@
-//! Walk → skip the known → decode → embed → upsert, batch by batch.
+//! Walk → skip the known → decode → embed → upsert, batch by batch; then hide
+//! what is gone.
 //!
 //! Nothing ends a load but a full disk, a broken collection or a cancel; a
 //! picture that cannot be embedded is an entry in a list.
@@ -12,15 +13,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::elsewhere::Journal;
-use super::message::{Event, Failure, LoadPlan, LoadProgress, Prune};
+use super::elsewhere::{self, Journal};
+use super::gone;
+use super::message::{Event, Failure, LoadPlan, LoadProgress};
 use super::reading::{Picture, Read, Reader};
 use super::reporter::Reporter;
+use super::roots::Roots;
 use super::session::Session;
-use super::storing::{Stored, Storing};
+use super::storing::{Parcel, Stored, Storing};
+use super::turn::Turn;
 use super::walk::{self, Found};
 use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record, SpaceSummary};
-use crate::store::{self, Collection, Page, Refused, VectorStore};
+use crate::store::{self, Collection, Failures, Refused, VectorStore};
 
 /// Pictures embedded and stored together: the longest a search waits behind a
 /// load, and the most a cancel or a power cut throws away.
@@ -29,12 +33,6 @@ const BATCH: usize = 8;
 /// Progress is reported no more often: a screen shows no more, and a fast
 /// load of known pictures would report nothing else.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
-
-/// Pictures removed at a time.
-const PRUNED: usize = 256;
-
-/// More than one in so many pictures are not removed without being told twice.
-const FEW: usize = 5;
 
 /// One load under way.
 pub(super) struct Load {
@@ -48,8 +46,6 @@ pub(super) struct Load {
 pub(super) struct Control {
     /// Ends it after the batch in hand.
     pub(super) token: CancellationToken,
-    /// What becomes of pictures whose files are gone.
-    pub(super) prune: Prune,
     /// Lets it rest after the batch in hand while this is true.
     pub(super) paused: watch::Receiver<bool>,
 }
@@ -64,22 +60,51 @@ impl Load {
     pub(super) async fn run(mut self, folder: PathBuf) -> Result<Ending, Failure> {
         let folder = canonical(&folder)?;
         let token = self.control.token.clone();
-        // A database that sleeps may keep us waiting here.
-        let Some(store) = token.run_until_cancelled(self.plan(&folder)).await else {
+        let Some(turn) = token.run_until_cancelled(self.turn()).await else {
             return Ok(Ending::Cancelled);
         };
-        let store = store?;
-        let mut tally = Tally::new(self.journal(&folder));
-        let paths = self.list(&folder, &mut tally).await?;
-        let found: HashSet<PathBuf> = match self.control.prune {
-            Prune::Nothing => HashSet::new(),
-            Prune::Few | Prune::All => paths.iter().map(|path| folder.join(path)).collect(),
+        let _turn = turn?;
+        // A database that sleeps may keep us waiting here.
+        let Some(opened) = token.run_until_cancelled(self.plan(&folder)).await else {
+            return Ok(Ending::Cancelled);
         };
+        let opened = opened?;
+        let parts = vec![folder.clone()];
+        let progress = self.round(&folder, parts, opened).await?;
+        let cancelled = token.is_cancelled();
+        Ok(if cancelled { Ending::Cancelled } else { Ending::Finished(progress) })
+    }
+
+    /// Waits until no other process loads into the collection.
+    async fn turn(&self) -> Result<Turn, Failure> {
+        let collection = self.collection.on_this_machine();
+        let turn = Turn::wait(collection, async || {
+            self.reporter.report(Event::Remarked, elsewhere::waiting_for(collection)).await;
+        });
+        turn.await.map_err(|e| Failure::new("preparing to load", &e))
+    }
+
+    /// Brings the collection up to date with the `parts` of `folder`.
+    async fn round(
+        &mut self,
+        folder: &Path,
+        parts: Vec<PathBuf>,
+        opened: Opened,
+    ) -> Result<LoadProgress, Failure> {
+        let Opened { store, roots } = opened;
+        let token = self.control.token.clone();
+        let mut tally = Tally::new(folder, self.journal(folder));
+        let (paths, problems) = self.list(folder, &parts, &mut tally).await?;
+        let found = paths.iter().map(|path| folder.join(path)).collect();
+        let unseen: Vec<PathBuf> = problems.iter().map(|p| folder.join(&p.path)).collect();
         let (reader, read) = mpsc::channel(BATCH);
         let reading = Reader {
-            folder: folder.as_path().into(),
+            folder: folder.into(),
             paths,
+            problems,
+            roots,
             store: Arc::clone(&store),
+            failures: self.failures().await?,
             preprocessor: self.session.preprocessor.clone(),
             token: token.clone(),
         };
@@ -87,19 +112,25 @@ impl Load {
         let ended = self.store_batches(read, &store, &mut tally).await;
         let stopped = || Failure::because("reading the pictures", "its thread has stopped");
         reading.await.map_err(|_| stopped())?;
+        if ended.is_ok() && !token.is_cancelled() {
+            let outcome = gone::hide(&store, &parts, &found, &unseen).await;
+            tally.gone(outcome.map_err(|e| Failure::new("looking for files that are gone", &e))?);
+        }
         // The last word on numbers, however it ended.
         self.report_progress(&mut tally).await;
         ended?;
-        if self.control.prune != Prune::Nothing && !token.is_cancelled() {
-            self.prune(&folder, found, store.as_ref(), &mut tally).await?;
-        }
         store.optimize().await;
-        let cancelled = token.is_cancelled();
-        Ok(if cancelled { Ending::Cancelled } else { Ending::Finished(tally.progress()) })
+        Ok(tally.progress())
+    }
+
+    async fn failures(&self) -> Result<Failures, Failure> {
+        let collection = self.collection.on_this_machine().to_owned();
+        let open = move || Failures::beside(&collection);
+        spawn_blocking(open).await.map_err(|e| Failure::new("reading what failed before", &e))
     }
 
     /// Opens the store and says what is going to happen.
-    async fn plan(&self, folder: &Path) -> Result<Arc<dyn VectorStore>, Failure> {
+    async fn plan(&self, folder: &Path) -> Result<Opened, Failure> {
         let opening = || format!("opening the collection {}", self.collection.place());
         let spaces = self.collection.spaces().await.map_err(|e| Failure::new(opening(), &e))?;
         let store = self.session.for_load().await.map_err(|e| Failure::new(opening(), &e))?;
@@ -110,28 +141,36 @@ impl Load {
         let plan =
             LoadPlan { folder: folder.to_owned(), model, other_models, new_space: own.is_empty() };
         self.reporter.report(Event::LoadPlanned, plan).await;
-        Ok(store)
+        let known = store.folders().await.map_err(|e| Failure::new(opening(), &e))?;
+        Ok(Opened { store, roots: Roots::new(known, folder) })
     }
 
-    /// The pictures below `folder`, sorted.
-    async fn list(&self, folder: &Path, tally: &mut Tally) -> Result<Vec<PathBuf>, Failure> {
-        let (token, folder) = (self.control.token.clone(), folder.to_owned());
-        let list = move || -> Vec<Found> {
-            walk::walk(&folder).take_while(|_| !token.is_cancelled()).collect()
-        };
-        let found =
-            spawn_blocking(list).await.map_err(|e| Failure::new("listing the folder", &e))?;
-        let mut paths = Vec::new();
-        for found in found {
-            match found {
-                Found::Picture(path) => paths.push(path),
-                Found::Problem(problem) => self.fail(problem, tally).await,
+    /// The pictures in the `parts` of `folder`, sorted, and what was in the way.
+    async fn list(
+        &self,
+        folder: &Path,
+        parts: &[PathBuf],
+        tally: &mut Tally,
+    ) -> Result<(Vec<PathBuf>, Vec<FileProblem>), Failure> {
+        let token = self.control.token.clone();
+        let (folder, parts) = (folder.to_owned(), parts.to_vec());
+        let list = move || {
+            let (mut paths, mut problems) = (Vec::new(), Vec::new());
+            let found = parts.iter().flat_map(|part| walk::walk(&folder, part));
+            for found in found.take_while(|_| !token.is_cancelled()) {
+                match found {
+                    Found::Picture(path) => paths.push(path),
+                    Found::Problem(problem) => problems.push(problem),
+                }
             }
-        }
-        tally.progress.found = paths.len() + tally.progress.failed;
+            (paths, problems)
+        };
+        let (paths, problems) =
+            spawn_blocking(list).await.map_err(|e| Failure::new("listing the folder", &e))?;
+        tally.progress.found = paths.len() + problems.len();
         tally.progress.walked = true;
         self.report_progress(tally).await;
-        Ok(paths)
+        Ok((paths, problems))
     }
 
     async fn store_batches(
@@ -182,8 +221,12 @@ impl Load {
             };
             match read {
                 None => {}
-                Some(Read::Unchanged(id)) => tally.unchanged(&id),
+                Some(Read::Unchanged(id)) => tally.done(&id, |at| &mut at.unchanged),
+                Some(Read::FailedBefore(id)) => tally.done(&id, |at| &mut at.failed_before),
+                Some(Read::Gone) => tally.progress.found -= 1,
+                Some(Read::Returned(id)) => batch.returned.push(id),
                 Some(Read::Touched(id, stamp)) => batch.touched.push((id, stamp)),
+                Some(Read::Recognised(record)) => batch.recognised.push(record),
                 Some(Read::Picture(picture)) => batch.pictures.push(picture),
                 Some(Read::Problem(problem)) => self.fail(problem, tally).await,
                 Some(Read::Stopped(e)) => return Err(Failure::new("asking the collection", &e)),
@@ -235,14 +278,16 @@ impl Load {
             pictures => self.embed(pictures).await?,
         };
         let waits = self.collection.waits();
+        let Batch { recognised, returned, .. } = batch;
+        let parcel = Parcel { touched, recognised, fresh, returned };
         while storing.is_full() {
             match storing.next_unless_waiting(&self.control.token, waits.as_ref()).await {
                 Some(stored) => self.count(stored, tally).await?,
                 None => return Ok(()),
             }
         }
-        if !(touched.is_empty() && fresh.is_empty()) {
-            storing.start(touched, fresh);
+        if !parcel.is_empty() {
+            storing.start(parcel);
         }
         Ok(())
     }
@@ -257,10 +302,15 @@ impl Load {
         let stored = stored.map_err(|e| Failure::new("saving embeddings", &e))?;
         let refused: HashSet<&ImageId> = stored.refused.iter().map(|refused| &refused.id).collect();
         let taken = |id: &&ImageId| !refused.contains(id);
-        stored.touched.iter().filter(taken).for_each(|id| tally.unchanged(id));
-        stored.fresh.iter().filter(taken).for_each(|id| tally.embedded(id));
+        let Stored { touched, recognised, fresh, returned, .. } = &stored;
+        touched.iter().filter(taken).for_each(|id| tally.done(id, |at| &mut at.unchanged));
+        recognised.iter().filter(taken).for_each(|id| tally.done(id, |at| &mut at.recognised));
+        fresh.iter().filter(taken).for_each(|id| tally.done(id, |at| &mut at.embedded));
+        for id in returned {
+            tally.done(id, |at| &mut at.returned);
+        }
         for Refused { id, reason } in &stored.refused {
-            let (path, reason) = (id.path().to_owned(), reason.clone());
+            let (path, reason) = (tally.relative(id), reason.clone());
             self.fail(FileProblem { path, reason }, tally).await;
         }
         Ok(())
@@ -285,45 +335,6 @@ impl Load {
             record.stamp = stamps.get(&record.id).copied().or(record.stamp);
         }
         Ok(records)
-    }
-
-    /// Removes pictures below `folder` that are neither among the files `found`
-    /// nor there at all.
-    async fn prune(
-        &self,
-        folder: &Path,
-        found: HashSet<PathBuf>,
-        store: &dyn VectorStore,
-        tally: &mut Tally,
-    ) -> Result<(), Failure> {
-        let doing = || format!("removing pictures that are gone from {}", Printable::new(folder));
-        let failed = |error: store::Error| Failure::new(doing(), &error);
-        let (mut gone, mut known, mut page) = (Vec::new(), 0, Some(Page::default()));
-        while let Some(this) = page {
-            let listing = store.list(this).await.map_err(failed)?;
-            let here = listing.pictures.into_iter().map(|listed| listed.id);
-            for id in here.filter(|id| id.location().starts_with(folder)) {
-                known += 1;
-                gone.extend(Some(id).filter(|id| !found.contains(&id.location())));
-            }
-            page = listing.next;
-        }
-        let really = move || {
-            gone.retain(|id| !id.location().exists());
-            gone
-        };
-        let gone = spawn_blocking(really).await.map_err(|e| Failure::new(doing(), &e))?;
-        if self.control.prune == Prune::Few && gone.len() * FEW > known {
-            let cause = format!("{} of {known} are gone, as if a disk was missing", gone.len());
-            return Err(Failure::because(doing(), cause).hint(
-                "nothing was removed; if they are gone for good: `carlens load --prune=all`",
-            ));
-        }
-        for batch in gone.chunks(PRUNED) {
-            tally.progress.removed += store.delete(batch.to_vec()).await.map_err(failed)?;
-            self.report_progress(tally).await;
-        }
-        Ok(())
     }
 
     async fn embed(&self, pictures: Vec<Picture>) -> Result<Vec<Record>, Failure> {
@@ -355,21 +366,31 @@ impl Load {
     }
 }
 
+/// The store that a load fills, and what pictures are called in it.
+struct Opened {
+    store: Arc<dyn VectorStore>,
+    roots: Roots,
+}
+
 /// What is embedded and stored together.
 #[derive(Default)]
 struct Batch {
     touched: Vec<(ImageId, FileStamp)>,
+    recognised: Vec<Record>,
+    returned: Vec<ImageId>,
     pictures: Vec<Picture>,
 }
 
 impl Batch {
     fn len(&self) -> usize {
-        self.touched.len() + self.pictures.len()
+        let Self { touched, recognised, returned, pictures } = self;
+        touched.len() + recognised.len() + returned.len() + pictures.len()
     }
 }
 
 /// The running count.
 struct Tally {
+    folder: PathBuf,
     progress: LoadProgress,
     began: Instant,
     reported: Instant,
@@ -377,9 +398,10 @@ struct Tally {
 }
 
 impl Tally {
-    fn new(journal: Option<Journal>) -> Self {
+    fn new(folder: &Path, journal: Option<Journal>) -> Self {
         let now = Instant::now();
-        Self { progress: LoadProgress::default(), began: now, reported: now, journal }
+        let folder = folder.to_owned();
+        Self { folder, progress: LoadProgress::default(), began: now, reported: now, journal }
     }
 
     fn tell_others(&mut self) {
@@ -391,14 +413,22 @@ impl Tally {
         }
     }
 
-    fn unchanged(&mut self, id: &ImageId) {
-        self.progress.unchanged += 1;
-        self.progress.current = Some(id.path().to_owned());
+    /// Counts a picture that is done with.
+    fn done(&mut self, id: &ImageId, counter: impl Fn(&mut LoadProgress) -> &mut usize) {
+        *counter(&mut self.progress) += 1;
+        self.progress.current = Some(self.relative(id));
     }
 
-    fn embedded(&mut self, id: &ImageId) {
-        self.progress.embedded += 1;
-        self.progress.current = Some(id.path().to_owned());
+    fn gone(&mut self, outcome: gone::Outcome) {
+        let gone::Outcome { hidden, missing, renamed } = outcome;
+        (self.progress.hidden, self.progress.missing) = (hidden, missing);
+        self.progress.removed += renamed;
+    }
+
+    /// The picture's path in the folder that is loaded.
+    fn relative(&self, id: &ImageId) -> PathBuf {
+        let location = id.location();
+        location.strip_prefix(&self.folder).map(Path::to_owned).unwrap_or(location)
     }
 
     fn is_due(&mut self) -> bool {

@@ -51,15 +51,12 @@ pub struct CopyHow {
     pub overwrite: bool,
 }
 
-/// What becomes of pictures of a folder whose files are gone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How many pictures of a folder may be erased because their files are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prune {
-    /// They stay.
-    #[default]
-    Nothing,
-    /// They are removed, unless they are so many that a disk may be missing.
+    /// A fifth of the folder's: more, and a disk may be missing.
     Few,
-    /// They are removed.
+    /// All of them.
     All,
 }
 
@@ -71,13 +68,34 @@ pub enum Request {
         /// Answers carry it.
         id: RequestId,
     },
+    /// Which files could not be embedded, as far as is remembered.
+    Failed {
+        /// Answers carry it.
+        id: RequestId,
+    },
     /// Embed the pictures below a folder and upsert them.
     Load {
         /// Answers carry it.
         id: RequestId,
         /// Which folder.
         folder: PathBuf,
-        /// What becomes of pictures whose files are gone.
+    },
+    /// Count the pictures of a folder whose files are gone, hidden ones
+    /// included.
+    CountGone {
+        /// Answers carry it.
+        id: RequestId,
+        /// Which folder.
+        folder: PathBuf,
+    },
+    /// Erase the pictures of a folder whose files are gone, hidden ones
+    /// included.
+    Prune {
+        /// Answers carry it.
+        id: RequestId,
+        /// Which folder.
+        folder: PathBuf,
+        /// How many at most.
         prune: Prune,
     },
     /// Find the most similar pictures. Supersedes a search still running.
@@ -160,6 +178,9 @@ impl Request {
         match *self {
             Self::Status { id }
             | Self::Load { id, .. }
+            | Self::Failed { id }
+            | Self::CountGone { id, .. }
+            | Self::Prune { id, .. }
             | Self::Search { id, .. }
             | Self::Thumbnail { id, .. }
             | Self::Models { id }
@@ -193,6 +214,12 @@ pub enum Event {
     PictureFailed(RequestId, FileProblem),
     /// A load is complete.
     LoadFinished(RequestId, LoadProgress),
+    /// The files that could not be embedded, by absolute path.
+    FailedListed(RequestId, Vec<FileProblem>),
+    /// So many pictures have files that are gone.
+    GoneCounted(RequestId, usize),
+    /// So many pictures are erased.
+    Pruned(RequestId, usize),
     /// The picture at the address that is searched for, to be shown. Not final.
     QueryPicture(RequestId, Thumbnail),
     /// A search is answered.
@@ -232,6 +259,9 @@ impl Event {
             | Self::LoadProgress(id, _)
             | Self::PictureFailed(id, _)
             | Self::LoadFinished(id, _)
+            | Self::FailedListed(id, _)
+            | Self::GoneCounted(id, _)
+            | Self::Pruned(id, _)
             | Self::SearchFinished(id, _)
             | Self::ThumbnailReady(id, _)
             | Self::ModelsListed(id, _)
@@ -380,9 +410,27 @@ pub struct LoadProgress {
     pub embedded: usize,
     /// Pictures that were there already, unchanged.
     pub unchanged: usize,
+    /// Pictures whose content was there by another name, as after a rename:
+    /// stored, but not embedded again.
+    #[serde(default)]
+    pub recognised: usize,
+    /// Pictures that were hidden, and whose files are back.
+    #[serde(default)]
+    pub returned: usize,
     /// Pictures that could not be embedded.
     pub failed: usize,
-    /// Pictures removed, as their files are gone.
+    /// Files that could not be embedded at an earlier load, and have not
+    /// changed: not tried again.
+    #[serde(default)]
+    pub failed_before: usize,
+    /// Pictures hidden, as their files are gone.
+    #[serde(default)]
+    pub hidden: usize,
+    /// Pictures whose files are gone and which are not hidden, as they are so
+    /// many at once that a disk may be missing.
+    #[serde(default)]
+    pub missing: usize,
+    /// Pictures removed, as their files have other names now.
     #[serde(default)]
     pub removed: usize,
     /// The file last finished, relative to the folder. Other processes are
@@ -399,7 +447,8 @@ impl LoadProgress {
     /// Pictures that are done with, one way or another.
     #[must_use]
     pub fn done(&self) -> usize {
-        self.embedded + self.unchanged + self.failed
+        let Self { embedded, unchanged, recognised, returned, failed, failed_before, .. } = self;
+        embedded + unchanged + recognised + returned + failed + failed_before
     }
 }
 

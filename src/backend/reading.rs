@@ -2,10 +2,12 @@
 //! the blocking half of a load, on a thread of its own.
 
 use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
-use std::{io, thread};
 
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
@@ -13,26 +15,55 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::priority;
+use super::roots::Roots;
 use crate::clip::{PixelValues, Preprocessor};
-use crate::domain::{FileProblem, FileStamp, ImageId, PixelSize};
-use crate::picture;
-use crate::store::{self, VectorStore};
+use crate::domain::{FileProblem, FileStamp, ImageId, PixelSize, Record};
+use crate::picture::{self, DECODERS};
+use crate::store::{self, Failed, Failures, Known, VectorStore};
 
 /// How many files are looked up in the collection at a time.
 const LOOKUP: usize = 256;
+
+/// Files whose content is looked up at a time, and how many bytes of them are
+/// held meanwhile, but for the last file.
+const CONTENTS: usize = 32;
+const CONTENTS_BYTES: usize = 32 << 20;
+
+/// A file that changes while it is read is read so often.
+const ATTEMPTS: usize = 3;
 
 /// What became of one file.
 pub(super) enum Read {
     /// It is in the collection, unchanged.
     Unchanged(ImageId),
+    /// It is in the collection, unchanged, and was hidden.
+    Returned(ImageId),
     /// Its content is in the collection, but it was written again.
     Touched(ImageId, FileStamp),
+    /// Its content is in the collection by another name.
+    Recognised(Record),
     /// It is ready to be embedded.
     Picture(Picture),
+    /// It could not be embedded at an earlier load, and is as it was then.
+    FailedBefore(ImageId),
     /// It cannot be embedded.
     Problem(FileProblem),
+    /// It was there when the folder was listed, and no longer is.
+    Gone,
     /// The collection could not be asked; nothing follows.
     Stopped(store::Error),
+}
+
+impl Read {
+    /// The picture, if nothing is wrong with its file.
+    fn well(&self) -> Option<&ImageId> {
+        match self {
+            Self::Unchanged(id) | Self::Returned(id) | Self::Touched(id, _) => Some(id),
+            Self::Recognised(record) => Some(&record.id),
+            Self::Picture(picture) => Some(&picture.id),
+            Self::FailedBefore(_) | Self::Problem(_) | Self::Gone | Self::Stopped(_) => None,
+        }
+    }
 }
 
 /// A file ready to be embedded.
@@ -47,10 +78,40 @@ pub(super) struct Picture {
 pub(super) struct Reader {
     pub(super) folder: Arc<Path>,
     pub(super) paths: Vec<PathBuf>,
+    /// What could not be listed.
+    pub(super) problems: Vec<FileProblem>,
+    pub(super) roots: Roots,
     pub(super) store: Arc<dyn VectorStore>,
+    pub(super) failures: Failures,
     pub(super) preprocessor: Preprocessor,
     /// Ends the lookups in the collection, which may take long.
     pub(super) token: CancellationToken,
+}
+
+/// Why a load reads no further.
+enum Stop {
+    /// Nobody wants to know.
+    Unwanted,
+    Store(store::Error),
+}
+
+/// A file whose content is to be looked up.
+struct Content {
+    id: ImageId,
+    stamp: FileStamp,
+    bytes: Vec<u8>,
+}
+
+/// A file as it was when it could not be read.
+struct Unread {
+    stat: Metadata,
+    error: picture::Error,
+}
+
+/// What a look at a file gives.
+enum Look {
+    Done(Read),
+    New(Content),
 }
 
 impl Reader {
@@ -61,77 +122,215 @@ impl Reader {
         let (done, ended) = oneshot::channel();
         thread::Builder::new().name("reader".into()).spawn(move || {
             priority::lower();
-            self.run(&runtime, &read);
+            let reading =
+                Reading { failed: self.failures.below(&self.folder), reader: self, runtime, read };
+            if let Err(Stop::Store(error)) = reading.run() {
+                // If the receiver has left, nobody needs to know.
+                let _ = reading.read.blocking_send(Read::Stopped(error));
+            }
             // Nobody waits where the load was dropped.
             let _ = done.send(());
         })?;
         Ok(ended)
     }
+}
 
-    fn run(self, runtime: &Handle, read: &mpsc::Sender<Read>) {
-        for paths in self.paths.chunks(LOOKUP) {
-            let ids: Vec<ImageId> = paths
-                .iter()
-                .map(|path| ImageId::new(Arc::clone(&self.folder), path.as_path()))
-                .collect();
-            let stamps = self.store.stamps(ids.clone());
-            let known = match runtime.block_on(self.token.run_until_cancelled(stamps)) {
-                Some(Ok(known)) => known,
-                Some(Err(error)) => {
-                    // If the receiver has left, nobody needs to know.
-                    let _ = read.blocking_send(Read::Stopped(error));
-                    return;
-                }
-                None => return,
-            };
+/// A reader at work.
+struct Reading {
+    reader: Reader,
+    /// What failed at earlier loads, by location.
+    failed: HashMap<PathBuf, Failed>,
+    runtime: Handle,
+    read: mpsc::Sender<Read>,
+}
+
+impl Reading {
+    fn run(&self) -> Result<(), Stop> {
+        for problem in &self.reader.problems {
+            let location = self.reader.folder.join(&problem.path);
+            self.say(self.unless_said(&location, None, problem.reason.clone()))?;
+        }
+        let (mut contents, mut bytes) = (Vec::new(), 0);
+        for paths in self.reader.paths.chunks(LOOKUP) {
+            let location = |path: &PathBuf| self.reader.folder.join(path);
+            let ids: Vec<ImageId> =
+                paths.iter().map(|path| self.reader.roots.id(&location(path))).collect();
+            let known = self.ask(self.reader.store.known(ids.clone()))?;
             for id in ids {
-                if read.blocking_send(self.read(&id, &known)).is_err() {
-                    return;
+                match self.look(&id, known.get(&id)) {
+                    Look::Done(read) => self.say(read)?,
+                    Look::New(content) => {
+                        bytes += content.bytes.len();
+                        contents.push(content);
+                    }
                 }
+                if contents.len() >= CONTENTS || bytes >= CONTENTS_BYTES {
+                    self.take_in(std::mem::take(&mut contents))?;
+                    bytes = 0;
+                }
+            }
+        }
+        self.take_in(contents)?;
+        self.forget_gone();
+        Ok(())
+    }
+
+    fn say(&self, read: Read) -> Result<(), Stop> {
+        if let Some(well) = read.well().map(ImageId::location)
+            && self.failed.contains_key(&well)
+        {
+            self.reader.failures.forget(&well);
+        }
+        self.read.blocking_send(read).map_err(|_| Stop::Unwanted)
+    }
+
+    /// A file that is not there has not failed.
+    fn forget_gone(&self) {
+        let is_gone = |path: &&PathBuf| {
+            fs::symlink_metadata(path).is_err_and(|error| picture::Error::from(error).is_absence())
+        };
+        self.failed.keys().filter(is_gone).for_each(|path| self.reader.failures.forget(path));
+    }
+
+    fn ask<T>(&self, question: impl Future<Output = Result<T, store::Error>>) -> Result<T, Stop> {
+        match self.runtime.block_on(self.reader.token.run_until_cancelled(question)) {
+            Some(answer) => answer.map_err(Stop::Store),
+            None => Err(Stop::Unwanted),
+        }
+    }
+
+    /// What is to be done about the file of `id`, by its size and time if they
+    /// tell, else by its content.
+    fn look(&self, id: &ImageId, known: Option<&Known>) -> Look {
+        let location = id.location();
+        let stat = match fs::metadata(&location) {
+            Ok(stat) => stat,
+            Err(error) => return Look::Done(self.unreadable(&location, None, &error.into())),
+        };
+        let stamp = known.and_then(|known| known.stamp);
+        if let Some(known) = known
+            && stamp.is_some_and(|stamp| is_same(&stat, stamp.size, stamp.modified))
+        {
+            let id = id.clone();
+            return Look::Done(if known.hidden { Read::Returned(id) } else { Read::Unchanged(id) });
+        }
+        let failed_before = self.failed.get(&location).is_some_and(|failed| {
+            failed.decoders == DECODERS && is_same(&stat, failed.size, failed.modified)
+        });
+        if failed_before {
+            return Look::Done(Read::FailedBefore(id.clone()));
+        }
+        let (stat, bytes) = match read_whole(&location, stat) {
+            Ok(read) => read,
+            Err(failed) => {
+                let Unread { stat, error } = *failed;
+                return Look::Done(self.unreadable(&location, Some(&stat), &error));
+            }
+        };
+        let hash = Sha256::digest(&bytes).into();
+        let now = FileStamp { size: bytes.len() as u64, modified: modified(&stat), hash };
+        if stamp.is_some_and(|stamp| stamp.hash == hash) {
+            return Look::Done(Read::Touched(id.clone(), now));
+        }
+        Look::New(Content { id: id.clone(), stamp: now, bytes })
+    }
+
+    /// Finds what the store has of `contents` by another name, and prepares
+    /// the rest for being embedded.
+    fn take_in(&self, contents: Vec<Content>) -> Result<(), Stop> {
+        if contents.is_empty() {
+            return Ok(());
+        }
+        let hashes = contents.iter().map(|content| content.stamp.hash).collect();
+        let known = self.ask(self.reader.store.with_content(hashes))?;
+        let known: HashMap<[u8; 32], Record> =
+            known.into_iter().filter_map(|record| Some((record.stamp?.hash, record))).collect();
+        for content in contents {
+            let read = match known.get(&content.stamp.hash) {
+                Some(record) => {
+                    let Content { id, stamp, .. } = content;
+                    Read::Recognised(Record { id, stamp: Some(stamp), ..record.clone() })
+                }
+                None => self.prepare(content),
+            };
+            self.say(read)?;
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, content: Content) -> Read {
+        let Content { id, stamp, bytes } = content;
+        let location = id.location();
+        let prepared = picture::decode(&bytes).and_then(|decoded| {
+            let pixels = picture::pixel_size(&decoded);
+            let values = self.reader.preprocessor.pixel_values(&picture::flatten(decoded));
+            Ok((pixels, values.map_err(|e| picture::Error::Damaged(e.to_string()))?))
+        });
+        match prepared {
+            Ok((pixels, values)) => Read::Picture(Picture { id, stamp, pixels, values }),
+            Err(error) => {
+                let tried = Some((stamp.size, stamp.modified));
+                self.unless_said(&location, tried, error.to_string())
             }
         }
     }
 
-    fn read(&self, id: &ImageId, known: &HashMap<ImageId, FileStamp>) -> Read {
-        let known = known.get(id).copied();
-        self.read_unless_known(id, known).unwrap_or_else(|error| {
-            let path = id.path().to_owned();
-            Read::Problem(FileProblem { path, reason: error.to_string() })
-        })
+    /// A file that the system would not give, or that is no file.
+    fn unreadable(&self, location: &Path, stat: Option<&Metadata>, error: &picture::Error) -> Read {
+        if error.is_absence() {
+            return Read::Gone;
+        }
+        // The reason may pass without the file being changed.
+        let lasts = !matches!(error, picture::Error::Unreadable(_));
+        let tried = stat.filter(|_| lasts).map(|stat| (stat.len(), modified(stat)));
+        self.unless_said(location, tried, error.to_string())
     }
 
-    fn read_unless_known(
-        &self,
-        id: &ImageId,
-        known: Option<FileStamp>,
-    ) -> Result<Read, picture::Error> {
-        let path = id.location();
-        let kind = std::fs::metadata(&path)?;
-        let modified = kind.modified().map_or(0, nanoseconds);
-        if known.is_some_and(|known| known.size == kind.len() && known.modified == modified) {
-            return Ok(Read::Unchanged(id.clone()));
+    /// A problem, unless an earlier load has told of the same; remembered with
+    /// the length and time of the file that was `tried`, if only a change of it
+    /// can help.
+    fn unless_said(&self, location: &Path, tried: Option<(u64, i64)>, reason: String) -> Read {
+        let (size, modified) = tried.unwrap_or((0, 0));
+        let decoders = if tried.is_some() { DECODERS } else { 0 };
+        let path = location.to_owned();
+        let failed = Failed { path, size, modified, decoders, reason };
+        if self.failed.get(location) == Some(&failed) {
+            return Read::FailedBefore(self.reader.roots.id(location));
         }
-        let bytes = picture::read(&path)?;
-        let hash = Sha256::digest(&bytes).into();
-        let stamp = FileStamp { size: bytes.len() as u64, modified, hash };
-        if known.is_some_and(|known| known.hash == hash) {
-            return Ok(Read::Touched(id.clone(), stamp));
-        }
-        let decoded = picture::decode(&bytes)?;
-        let pixels = picture::pixel_size(&decoded);
-        let values = self
-            .preprocessor
-            .pixel_values(&picture::flatten(decoded))
-            .map_err(|e| picture::Error::Damaged(e.to_string()))?;
-        Ok(Read::Picture(Picture { id: id.clone(), stamp, pixels, values }))
+        self.reader.failures.remember(&failed);
+        let path = location.strip_prefix(&self.reader.folder).unwrap_or(location).to_owned();
+        Read::Problem(FileProblem { path, reason: failed.reason })
     }
 }
 
-/// Since 1970; a file system that goes beyond the years 1677 to 2262 is
-/// believed to the nearest of them.
-fn nanoseconds(time: SystemTime) -> i64 {
-    match time.duration_since(UNIX_EPOCH) {
+fn is_same(stat: &Metadata, size: u64, time: i64) -> bool {
+    stat.len() == size && modified(stat) == time
+}
+
+/// The content of the file at `location`, and its metadata, which are the same
+/// before and after.
+fn read_whole(location: &Path, mut stat: Metadata) -> Result<(Metadata, Vec<u8>), Box<Unread>> {
+    for _ in 0..ATTEMPTS {
+        let read = picture::read(location).and_then(|bytes| Ok((bytes, fs::metadata(location)?)));
+        let (bytes, after) = match read {
+            Ok(read) => read,
+            Err(error) => return Err(Box::new(Unread { stat, error })),
+        };
+        if is_same(&after, bytes.len() as u64, modified(&stat)) {
+            return Ok((after, bytes));
+        }
+        stat = after;
+    }
+    let busy = io::Error::new(io::ErrorKind::ResourceBusy, "it changes while it is read");
+    Err(Box::new(Unread { stat, error: busy.into() }))
+}
+
+/// Since 1970, in nanoseconds; a file system that goes beyond the years 1677
+/// to 2262 is believed to the nearest of them.
+fn modified(stat: &Metadata) -> i64 {
+    let nanoseconds = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
-    }
+    };
+    stat.modified().map_or(0, nanoseconds)
 }

@@ -1,4 +1,4 @@
-//! Batches on their way into the store: as many at a time as it likes.
+//! Parcels on their way into the store: as many at a time as it likes.
 
 use std::sync::Arc;
 
@@ -9,20 +9,44 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{ImageId, Record};
 use crate::store::{self, Refused, VectorStore, Wait};
 
-/// The batches under way.
+/// The parcels under way.
 pub(super) struct Storing {
     pub(super) store: Arc<dyn VectorStore>,
     under_way: JoinSet<Result<Stored, store::Error>>,
 }
 
-/// What became of a batch.
+/// What is stored together.
+#[derive(Default)]
+pub(super) struct Parcel {
+    /// Pictures whose file was written again with the same content.
+    pub(super) touched: Vec<Record>,
+    /// Pictures whose content was known by another name.
+    pub(super) recognised: Vec<Record>,
+    /// Pictures that were embedded.
+    pub(super) fresh: Vec<Record>,
+    /// Hidden pictures whose file is back.
+    pub(super) returned: Vec<ImageId>,
+}
+
+/// What became of a parcel.
 pub(super) struct Stored {
     /// Pictures whose file was written again with the same content.
     pub(super) touched: Vec<ImageId>,
+    /// Pictures whose content was known by another name.
+    pub(super) recognised: Vec<ImageId>,
     /// Pictures that were embedded.
     pub(super) fresh: Vec<ImageId>,
-    /// Those of both that the store did not take.
+    /// Hidden pictures whose file is back.
+    pub(super) returned: Vec<ImageId>,
+    /// Those of the first three that the store did not take.
     pub(super) refused: Vec<Refused>,
+}
+
+impl Parcel {
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { touched, recognised, fresh, returned } = self;
+        touched.is_empty() && recognised.is_empty() && fresh.is_empty() && returned.is_empty()
+    }
 }
 
 impl Storing {
@@ -34,17 +58,24 @@ impl Storing {
         self.under_way.len() >= self.store.upserts_in_flight()
     }
 
-    pub(super) fn start(&mut self, touched: Vec<Record>, fresh: Vec<Record>) {
+    pub(super) fn start(&mut self, parcel: Parcel) {
         let store = Arc::clone(&self.store);
         self.under_way.spawn(async move {
-            let ids = |records: &[Record]| records.iter().map(|r| r.id.clone()).collect();
-            let (ids_touched, ids_fresh) = (ids(&touched), ids(&fresh));
-            let refused = store.upsert([touched, fresh].concat()).await?;
-            Ok(Stored { touched: ids_touched, fresh: ids_fresh, refused })
+            let Parcel { touched, recognised, fresh, returned } = parcel;
+            let ids = |records: &[Record]| records.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
+            let stored = [&touched, &recognised, &fresh].map(|records| ids(records));
+            let records = [touched, recognised, fresh].concat();
+            let refused =
+                if records.is_empty() { Vec::new() } else { store.upsert(records).await? };
+            if !returned.is_empty() {
+                store.show(returned.clone()).await?;
+            }
+            let [touched, recognised, fresh] = stored;
+            Ok(Stored { touched, recognised, fresh, returned, refused })
         });
     }
 
-    /// The next batch that has come to an end, or `None` if none is under way.
+    /// The next parcel that has come to an end, or `None` if none is under way.
     pub(super) async fn next(&mut self) -> Option<Result<Stored, store::Error>> {
         match self.under_way.join_next().await? {
             Ok(stored) => Some(stored),

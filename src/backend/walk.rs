@@ -1,5 +1,6 @@
 //! The pictures below a folder: sorted, each once, junk left out.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,25 +14,60 @@ use crate::picture;
 pub(super) enum Found {
     /// A picture, by its path relative to the folder.
     Picture(PathBuf),
-    /// A folder or link that could not be followed.
+    /// A folder or link that could not be followed, so that nothing is known
+    /// of what is below it.
     Problem(FileProblem),
 }
 
-/// Walks `folder` in the order of names. Symbolic links are followed, a loop
-/// of them is cut; hidden files and what operating systems leave
-/// behind are passed over.
-pub(super) fn walk(folder: &Path) -> impl Iterator<Item = Found> {
+/// Walks the part of the canonical `folder` at or below `part` in the order of
+/// names; hidden files and what operating systems leave behind are passed over.
+///
+/// Symbolic links are followed where they lead to what is not met otherwise:
+/// one to a file or folder that the walk meets by its own name is passed over,
+/// and so is a second one to the same folder. That cuts every loop of them,
+/// and any number of links to links costs no more than what they lead to.
+pub(super) fn walk(folder: &Path, part: &Path) -> impl Iterator<Item = Found> {
     let root = folder.to_owned();
-    WalkDir::new(folder)
+    let mut links = Links { root: root.clone(), followed: HashSet::new() };
+    WalkDir::new(part)
         .follow_links(true)
+        .follow_root_links(false)
         .min_depth(1)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(|entry| !is_junk(entry.file_name()))
+        .filter_entry(move |entry| !is_junk(entry.file_name()) && links.leads_on(entry))
         .filter_map(move |entry| match entry {
             Ok(entry) => is_picture(&entry).then(|| Found::Picture(relative(entry.path(), &root))),
             Err(error) => problem(&error, &root).map(Found::Problem),
         })
+}
+
+/// The links met so far.
+struct Links {
+    root: PathBuf,
+    /// What folders outside the root were entered by.
+    followed: HashSet<PathBuf>,
+}
+
+impl Links {
+    /// Whether `entry` is no link, or one to what is not met otherwise.
+    fn leads_on(&mut self, entry: &DirEntry) -> bool {
+        if !entry.path_is_symlink() {
+            return true;
+        }
+        // What cannot be followed is told of when it is tried.
+        let Ok(target) = entry.path().canonicalize() else { return true };
+        if is_met(&self.root, &target) {
+            return false;
+        }
+        let around = self.root.starts_with(&target);
+        !entry.file_type().is_dir() || !around && self.followed.insert(target)
+    }
+}
+
+/// Whether a walk from `root` meets `target` by its own name.
+fn is_met(root: &Path, target: &Path) -> bool {
+    target.strip_prefix(root).is_ok_and(|path| !path.iter().any(is_junk))
 }
 
 /// By its name or else by its first bytes. Only regular files are opened.
@@ -42,7 +78,8 @@ fn is_picture(entry: &DirEntry) -> bool {
             || entry.file_type().is_file() && picture::looks_like_a_picture(path))
 }
 
-fn is_junk(name: &OsStr) -> bool {
+/// Whether what has this name is passed over.
+pub(super) fn is_junk(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     let junk: [&[u8]; 6] = [
         b"Thumbs.db",

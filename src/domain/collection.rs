@@ -152,6 +152,8 @@ pub struct SpaceSummary {
     pub dimension: usize,
     /// How many pictures there are.
     pub pictures: Count,
+    /// How many are hidden besides, as their files are gone.
+    pub hidden: u64,
     /// The folders they were loaded from, by path.
     pub folders: Vec<FolderSummary>,
     /// Bytes on disk of the whole collection, which its spaces share.

@@ -58,11 +58,21 @@ pub(super) fn loaded(
     object.insert("found".into(), json!(progress.found));
     object.insert("embedded".into(), json!(progress.embedded));
     object.insert("unchanged".into(), json!(progress.unchanged));
+    object.insert("recognised".into(), json!(progress.recognised));
+    object.insert("returned".into(), json!(progress.returned));
     object.insert("failed".into(), problems(failed));
+    object.insert("failed_before".into(), json!(progress.failed_before));
+    object.insert("hidden".into(), json!(progress.hidden));
+    object.insert("missing".into(), json!(progress.missing));
     object.insert("removed".into(), json!(progress.removed));
     object.insert("finished".into(), json!(finished));
     object.insert("seconds".into(), json!(progress.elapsed.as_secs_f64()));
     Value::Object(object)
+}
+
+/// `carlens status --failed --json`.
+pub(super) fn failed(failed: &[FileProblem]) -> Value {
+    json!({ "version": VERSION, "failed": problems(failed) })
 }
 
 fn problems(failed: &[FileProblem]) -> Value {
@@ -134,6 +144,7 @@ fn space(space: &SpaceSummary) -> Value {
         "dimension": space.dimension,
         "pictures": space.pictures.pictures,
         "pictures_exactly": space.pictures.is_exact(),
+        "hidden": space.hidden,
         "folders": folders,
     })
 }

@@ -1,11 +1,12 @@
 //! `carlens load`.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 use super::progress_line::ProgressLine;
 use super::{Outcome, Output, follow, follow_quietly, json, show_progress, unanswered};
 use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Prune, Request, RequestId};
+use crate::cli::PruneChoice;
 use crate::domain::{FileProblem, Printable};
 use crate::progress::load_line;
 
@@ -18,7 +19,7 @@ pub async fn load(
     backend: &mut Backend,
     folder: Option<PathBuf>,
     fallback: PathBuf,
-    prune: Prune,
+    prune: Option<PruneChoice>,
     json: bool,
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
@@ -27,14 +28,18 @@ pub async fn load(
     } else {
         let request = Request::Status { id: RequestId(0) };
         match follow_quietly(backend, request, output).await? {
-            Event::StatusReported(_, status) => status.folders_or(fallback),
+            Event::StatusReported(_, status) => outermost(status.folders_or(fallback)),
             event => return unanswered(event, output),
         }
     };
     let (mut outcome, mut loaded) = (Outcome::Nothing, Vec::new());
     for (folder, id) in folders.into_iter().zip(1..) {
-        let mut load = Load::new(folder, prune, output);
-        let ended = load.run(backend, RequestId(id)).await?;
+        let mut load = Load::new(folder, output);
+        let mut ended = load.run(backend, RequestId(3 * id)).await?;
+        if let (Some(prune), true) = (prune, load.finished) {
+            let pruned = load.prune(backend, RequestId(3 * id + 1), prune).await?;
+            ended = worse(ended, pruned);
+        }
         loaded.push(json::loaded(&load.folder, &load.progress, &load.failed, load.finished));
         if !json && load.progress.walked {
             load.summarise()?;
@@ -61,7 +66,6 @@ fn worse(one: Outcome, other: Outcome) -> Outcome {
 /// One folder's load, as it is watched.
 struct Load<'a, 'b> {
     folder: PathBuf,
-    prune: Prune,
     progress: LoadProgress,
     failed: Vec<FileProblem>,
     finished: bool,
@@ -70,11 +74,10 @@ struct Load<'a, 'b> {
 }
 
 impl<'a, 'b> Load<'a, 'b> {
-    fn new(folder: PathBuf, prune: Prune, output: &'a mut Output<'b>) -> Self {
+    fn new(folder: PathBuf, output: &'a mut Output<'b>) -> Self {
         let line = ProgressLine::new(output.live);
         Self {
             folder,
-            prune,
             progress: LoadProgress::default(),
             failed: Vec::new(),
             finished: false,
@@ -84,7 +87,7 @@ impl<'a, 'b> Load<'a, 'b> {
     }
 
     async fn run(&mut self, backend: &mut Backend, id: RequestId) -> io::Result<Outcome> {
-        let request = Request::Load { id, folder: self.folder.clone(), prune: self.prune };
+        let request = Request::Load { id, folder: self.folder.clone() };
         let event = follow(backend, request, |event| self.watch(event)).await?;
         self.line.clear(self.output.err)?;
         match event {
@@ -135,8 +138,89 @@ impl<'a, 'b> Load<'a, 'b> {
         Ok(())
     }
 
+    /// Erases what is gone, if it may.
+    async fn prune(
+        &mut self,
+        backend: &mut Backend,
+        id: RequestId,
+        prune: PruneChoice,
+    ) -> io::Result<Outcome> {
+        let folder = self.folder.clone();
+        let prune = match prune {
+            PruneChoice::Few => Prune::Few,
+            PruneChoice::All => Prune::All,
+            PruneChoice::Ask => {
+                let request = Request::CountGone { id, folder: folder.clone() };
+                let gone = match follow_quietly(backend, request, self.output).await? {
+                    Event::GoneCounted(_, gone) => gone,
+                    event => return unanswered(event, self.output),
+                };
+                if gone == 0 {
+                    return Ok(Outcome::Found);
+                }
+                match self.may_erase(gone)? {
+                    Some(true) => Prune::All,
+                    Some(false) => return Ok(Outcome::Found),
+                    None => return Ok(Outcome::Failed),
+                }
+            }
+        };
+        let request = Request::Prune { id: RequestId(id.0 + 1), folder, prune };
+        match follow_quietly(backend, request, self.output).await? {
+            Event::Pruned(_, erased) => {
+                self.progress.removed += erased;
+                Ok(Outcome::Found)
+            }
+            event => unanswered(event, self.output),
+        }
+    }
+
+    /// Whether the answer is yes; `None` where nobody can be asked.
+    fn may_erase(&mut self, gone: usize) -> io::Result<Option<bool>> {
+        let folder = Printable::new(&self.folder).to_string();
+        let pictures = if gone == 1 { "picture" } else { "pictures" };
+        let question = format!("erase {gone} {pictures} of {folder} whose files are gone?");
+        if !(self.output.live && io::stdin().is_terminal()) {
+            writeln!(
+                self.output.err,
+                "error: {question} nobody can be asked, so nothing is erased"
+            )?;
+            writeln!(
+                self.output.err,
+                "hint: `--prune=few` erases a fifth of a folder at most without asking, \
+                 `--prune=all` however many"
+            )?;
+            return Ok(None);
+        }
+        write!(self.output.err, "{question} [y/N] ")?;
+        self.output.err.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(Some(matches!(answer.trim(), "y" | "Y" | "yes")))
+    }
+
     fn outcome(&mut self) -> io::Result<Outcome> {
-        if self.progress.found == 0 {
+        if self.progress.missing > 0 {
+            writeln!(
+                self.output.err,
+                "warning: {} pictures have lost their files, so many at once as if a disk was \
+                 missing; they are not hidden",
+                self.progress.missing
+            )?;
+            writeln!(
+                self.output.err,
+                "hint: if they are gone for good, `carlens load --prune` erases them"
+            )?;
+        }
+        if self.progress.failed_before > 0 {
+            writeln!(
+                self.output.err,
+                "{} failed before and have not changed: `carlens status --failed` lists them",
+                files(self.progress.failed_before)
+            )?;
+        }
+        let LoadProgress { found, hidden, missing, removed, .. } = self.progress;
+        if found == 0 && hidden + missing + removed == 0 {
             let folder = Printable::new(&self.folder);
             writeln!(self.output.err, "error: there are no pictures in {folder}")?;
             writeln!(
@@ -149,13 +233,48 @@ impl<'a, 'b> Load<'a, 'b> {
     }
 
     fn summarise(&mut self) -> io::Result<()> {
-        let LoadProgress { embedded, unchanged, failed, removed, elapsed, .. } = self.progress;
-        let removed = if removed > 0 { format!(", {removed} removed") } else { String::new() };
+        let at = &self.progress;
+        let always =
+            [(at.embedded, "embedded"), (at.unchanged, "unchanged"), (at.failed, "failed")];
+        let if_any = [
+            (at.recognised, "known by another name"),
+            (at.returned, "back"),
+            (at.failed_before, "failed before"),
+            (at.hidden, "hidden"),
+            (at.missing, "missing"),
+            (at.removed, "removed"),
+        ];
+        let counts = always.into_iter().chain(if_any.into_iter().filter(|(count, _)| *count > 0));
+        let counts: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
         writeln!(
             self.output.out,
-            "{}: {embedded} embedded, {unchanged} unchanged, {failed} failed{removed} in {:.1} s",
+            "{}: {} in {:.1} s",
             Printable::new(&self.folder),
-            elapsed.as_secs_f64(),
+            counts.join(", "),
+            at.elapsed.as_secs_f64(),
         )
+    }
+}
+
+fn files(count: usize) -> String {
+    if count == 1 { "1 file".into() } else { format!("{count} files") }
+}
+
+/// Those of `folders` that lie in no other of them: loading these loads all.
+fn outermost(folders: Vec<PathBuf>) -> Vec<PathBuf> {
+    let all = folders.clone();
+    let is_outermost =
+        |folder: &PathBuf| !all.iter().any(|other| other != folder && folder.starts_with(other));
+    folders.into_iter().filter(is_outermost).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_in_others_need_no_load_of_their_own() {
+        let folders = ["/a", "/a/b", "/ab", "/c"].map(PathBuf::from).to_vec();
+        assert_eq!(outermost(folders), ["/a", "/ab", "/c"].map(PathBuf::from));
     }
 }

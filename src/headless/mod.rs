@@ -18,7 +18,7 @@ pub use copy::copy;
 pub use load::load;
 pub use model::model;
 pub use search::{Format, search};
-pub use status::status;
+pub use status::{failed, status};
 
 use self::progress_line::ProgressLine;
 use crate::backend::{Backend, Event, Failure, Remark, Request};

@@ -25,6 +25,31 @@ pub async fn status(
     }
 }
 
+/// Lists the files that could not be embedded, with the reasons.
+///
+/// # Errors
+/// If the output cannot be written to.
+pub async fn failed(
+    backend: &mut Backend,
+    json: bool,
+    output: &mut Output<'_>,
+) -> io::Result<Outcome> {
+    let request = Request::Failed { id: RequestId(1) };
+    let failed = match follow_quietly(backend, request, output).await? {
+        Event::FailedListed(_, failed) => failed,
+        event => return unanswered(event, output),
+    };
+    if json {
+        writeln!(output.out, "{}", json::failed(&failed))?;
+    } else {
+        for problem in &failed {
+            let (path, reason) = (Printable::new(&problem.path), Printable::new(&problem.reason));
+            writeln!(output.out, "{path} {reason}")?;
+        }
+    }
+    Ok(if failed.is_empty() { Outcome::Nothing } else { Outcome::Found })
+}
+
 fn print(status: &Status, output: &mut Output<'_>) -> io::Result<()> {
     let fingerprint = status.model.fingerprint.to_string();
     let what = if status.compact { ", comes with carlens, for trying it out" } else { "" };
@@ -66,6 +91,9 @@ fn print(status: &Status, output: &mut Output<'_>) -> io::Result<()> {
 
 fn print_space(space: &SpaceSummary, output: &mut Output<'_>) -> io::Result<()> {
     writeln!(output.out, "pictures    {}", space.pictures)?;
+    if space.hidden > 0 {
+        writeln!(output.out, "            {} hidden, as their files are gone", space.hidden)?;
+    }
     for folder in &space.folders {
         let pictures = folder.pictures.map(|pictures| format!("{pictures} "));
         let elsewhere = if folder.here { "" } else { ", which is not on this machine" };

@@ -48,6 +48,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether there is no such file.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        matches!(self, Self::Unreadable(e) if matches!(e.kind(), NotFound | NotADirectory))
+    }
+
     pub(super) fn from_image(error: ImageError) -> Self {
         match error {
             ImageError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => {

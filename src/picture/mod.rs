@@ -20,6 +20,10 @@ pub use format::{looks_like_a_picture, named_like_a_picture};
 
 use crate::domain::PixelSize;
 
+/// Grows whenever more can be decoded: a file that failed before is then tried
+/// again.
+pub const DECODERS: u32 = 1;
+
 /// A file longer than this is not read: no camera writes one.
 const MAX_FILE_BYTES: u64 = 512 << 20;
 

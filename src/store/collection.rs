@@ -57,7 +57,7 @@ impl Collection {
             },
             Self::Astra(database, _) => database.spaces().await?,
         };
-        Ok(spaces.into_iter().filter(|space| space.pictures.pictures > 0).collect())
+        Ok(spaces.into_iter().filter(|space| space.pictures.pictures + space.hidden > 0).collect())
     }
 
     /// Where it is.

@@ -12,12 +12,13 @@ pub mod astra;
 mod collection;
 pub mod embedded;
 mod error;
+mod failures;
 mod scan;
 mod spread;
 mod wait;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
@@ -25,6 +26,7 @@ pub use self::astra::Astra;
 pub use self::collection::Collection;
 pub use self::embedded::Embedded;
 pub use self::error::Error;
+pub use self::failures::{Failed, Failures};
 pub use self::wait::{Wait, WaitReason};
 use crate::domain::{Count, Embedding, FileStamp, Hit, ImageId, Record};
 
@@ -56,19 +58,45 @@ pub trait VectorStore: Send + Sync {
         self.search_within(query, limit, None).await
     }
 
-    /// The records of those `ids` that are there, in the order asked.
+    /// The records of those `ids` that are there, hidden or not, in the order
+    /// asked.
     async fn get(&self, ids: Vec<ImageId>) -> Result<Vec<Record>, Error>;
 
-    /// The stamps of those `ids` that are there and have one, so that a second
-    /// load is short.
-    async fn stamps(&self, ids: Vec<ImageId>) -> Result<HashMap<ImageId, FileStamp>, Error>;
+    /// What is known of the files of those `ids` that are there, hidden or
+    /// not, so that a second load is short.
+    async fn known(&self, ids: Vec<ImageId>) -> Result<HashMap<ImageId, Known>, Error>;
 
-    /// Every picture, page by page, in an order of the store's own. Pictures
-    /// stored or removed meanwhile may be missed.
+    /// The records, hidden or not, of files with one of these contents, by
+    /// SHA-256: what was embedded once need not be embedded again under
+    /// another name. A store may know only some.
+    async fn with_content(&self, hashes: Vec<[u8; 32]>) -> Result<Vec<Record>, Error>;
+
+    /// Every picture, hidden or not, page by page, in an order of the store's
+    /// own. Pictures stored or removed meanwhile may be missed.
     async fn list(&self, page: Page) -> Result<Listing, Error>;
 
-    /// How many pictures there are.
+    /// How many pictures there are that are not hidden.
     async fn count(&self) -> Result<Count, Error>;
+
+    /// The folders that pictures were loaded from, as ids name them.
+    async fn folders(&self) -> Result<Vec<PathBuf>, Error>;
+
+    /// Whether pictures can be hidden: not where machines share the store, as
+    /// what one of them lacks another may have.
+    fn can_hide(&self) -> bool {
+        false
+    }
+
+    /// Leaves the pictures named by `ids` out of every search until they are
+    /// shown or stored again; returns how many were not hidden before.
+    async fn hide(&self, _ids: Vec<ImageId>) -> Result<usize, Error> {
+        Ok(0)
+    }
+
+    /// Takes hidden pictures back into searches; returns how many were hidden.
+    async fn show(&self, _ids: Vec<ImageId>) -> Result<usize, Error> {
+        Ok(0)
+    }
 
     /// Whether the model that made the embeddings is known to be the one whose
     /// space this is; where it is not, the user has to know.
@@ -123,6 +151,15 @@ pub struct Listing {
 pub struct Listed {
     /// Which.
     pub id: ImageId,
-    /// The file it was made from, where that is recorded.
+    /// What is known of its file.
+    pub known: Known,
+}
+
+/// What a store knows of a picture's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The file as it was when it was embedded, where that is recorded.
     pub stamp: Option<FileStamp>,
+    /// Whether the picture is hidden, as the file was gone.
+    pub hidden: bool,
 }

@@ -46,8 +46,12 @@ impl Scene {
         self.folder.path().join("cars").canonicalize().unwrap()
     }
 
+    pub fn collection(&self) -> PathBuf {
+        self.folder.path().join("cars.db")
+    }
+
     fn backend(&self, checkpoint: &str) -> Backend {
-        self.backend_with(checkpoint, self.folder.path().join("cars.db"))
+        self.backend_with(checkpoint, self.collection())
     }
 
     fn backend_with(&self, checkpoint: &str, collection: PathBuf) -> Backend {
@@ -64,7 +68,7 @@ impl Scene {
     }
 
     pub fn load(&self, id: u64) -> Request {
-        Request::Load { id: RequestId(id), folder: self.cars(), prune: Prune::Nothing }
+        Request::Load { id: RequestId(id), folder: self.cars() }
     }
 }
 
@@ -133,29 +137,26 @@ async fn a_load_then_searches_by_words_and_by_picture() {
 }
 
 #[tokio::test]
-async fn pictures_that_are_gone_are_removed_on_request_if_they_are_few() {
+async fn pictures_that_are_gone_are_erased_on_request_if_they_are_few() {
     let scene = Scene::with(20);
     let mut backend = scene.backend(TINY);
     last(&mut backend, scene.load(1)).await;
-    for n in 0..4 {
-        fs::remove_file(scene.cars().join(format!("{n:03}.png"))).unwrap();
-    }
-    last(&mut backend, scene.load(2)).await;
-    assert_eq!(pictures(&mut backend, 3).await, [20]);
-    let pruning = |id, prune| Request::Load { id: RequestId(id), folder: scene.cars(), prune };
-    let Event::LoadFinished(_, done) = last(&mut backend, pruning(4, Prune::Few)).await else {
-        panic!()
+    let remove = |numbers: std::ops::Range<usize>| {
+        numbers.for_each(|n| fs::remove_file(scene.cars().join(format!("{n:03}.png"))).unwrap());
     };
-    assert_eq!((done.removed, done.unchanged), (4, 16));
-    assert_eq!(pictures(&mut backend, 5).await, [16]);
-    for n in 4..9 {
-        fs::remove_file(scene.cars().join(format!("{n:03}.png"))).unwrap();
-    }
-    let event = last(&mut backend, pruning(6, Prune::Few)).await;
+    remove(0..4);
+    let pruning = |id, prune| Request::Prune { id: RequestId(id), folder: scene.cars(), prune };
+    let event = last(&mut backend, pruning(2, Prune::Few)).await;
+    assert!(matches!(event, Event::Pruned(_, 4)), "{event:?}");
+    assert_eq!(pictures(&mut backend, 3).await, [16]);
+    remove(4..9);
+    let event = last(&mut backend, pruning(4, Prune::Few)).await;
     assert!(failed(&event).to_string().contains("5 of 16 are gone"), "{event:?}");
-    assert_eq!(pictures(&mut backend, 7).await, [16]);
-    last(&mut backend, pruning(8, Prune::All)).await;
-    assert_eq!(pictures(&mut backend, 9).await, [11]);
+    assert_eq!(pictures(&mut backend, 5).await, [16]);
+    let count = Request::CountGone { id: RequestId(6), folder: scene.cars() };
+    assert!(matches!(last(&mut backend, count).await, Event::GoneCounted(_, 5)));
+    last(&mut backend, pruning(7, Prune::All)).await;
+    assert_eq!(pictures(&mut backend, 8).await, [11]);
 }
 
 #[tokio::test]
@@ -177,8 +178,7 @@ async fn a_search_is_answered_during_a_load() {
 async fn every_request_gets_exactly_one_final_event() {
     let scene = Scene::with(60);
     let mut backend = scene.backend(TINY);
-    let missing =
-        Request::Load { id: RequestId(3), folder: "no/such/folder".into(), prune: Prune::Nothing };
+    let missing = Request::Load { id: RequestId(3), folder: "no/such/folder".into() };
     let bounds = PixelSize { width: 8, height: 8 };
     let thumbnail =
         |id| Request::Thumbnail { id: RequestId(id), path: scene.cars().join("001.png"), bounds };
@@ -443,14 +443,13 @@ async fn a_load_counts_only_what_a_full_disk_has_taken() {
     let few = scene.folder.path().join("few");
     fs::create_dir(&few).unwrap();
     fs::copy(scene.cars().join("000.png"), few.join("000.png")).unwrap();
-    answer(&mut backend, Request::Load { id: RequestId(1), folder: few, prune: Prune::Nothing })
-        .await;
+    answer(&mut backend, Request::Load { id: RequestId(1), folder: few }).await;
     disk.fill(96 << 10);
     let events = answer(&mut backend, scene.load(2)).await;
     let failure = failed(events.last().unwrap());
     assert!(failure.causes.join(" ").contains("full"), "{failure:?}");
     let counted = events.iter().filter_map(|event| match event {
-        Event::LoadProgress(_, progress) => Some(progress.embedded as u64),
+        Event::LoadProgress(_, at) => Some((at.embedded + at.recognised) as u64),
         _ => None,
     });
     let stored: u64 = pictures(&mut backend, 3).await.iter().sum();

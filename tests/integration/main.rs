@@ -12,6 +12,7 @@ mod data_api_stub;
 mod demo;
 mod hub;
 mod layers;
+mod living_folder;
 #[cfg(unix)]
 mod pty;
 #[cfg(unix)]

@@ -6,8 +6,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use carlens::domain::{Count, Embedding, FolderSummary, ImageId, Record};
-use carlens::store::{Embedded, Error, Listing, Page, VectorStore, embedded};
+use carlens::domain::{Count, Embedding, FileStamp, FolderSummary, ImageId, Record};
+use carlens::store::{Embedded, Error, Known, Listing, Page, VectorStore, embedded};
 
 use crate::store_samples::{ROUNDING, assert_exact, embedding, id, random_embedding, record, spec};
 
@@ -46,7 +46,7 @@ async fn listed(store: &dyn VectorStore) -> Vec<ImageId> {
     let (mut ids, mut page) = (Vec::new(), Some(Page::default()));
     while let Some(this) = page {
         let Listing { pictures, next } = store.list(this).await.unwrap();
-        assert!(pictures.iter().all(|picture| picture.stamp.is_some()));
+        assert!(pictures.iter().all(|picture| picture.known.stamp.is_some()));
         ids.extend(pictures.into_iter().map(|picture| picture.id));
         page = next;
     }
@@ -59,7 +59,7 @@ async fn an_empty_store_finds_nothing(store: &dyn VectorStore) {
     assert_eq!(counted(store).await, 0);
     assert_eq!(store.search(east(), 10).await.unwrap(), []);
     assert_eq!(store.get(vec![id("a.jpg")]).await.unwrap(), []);
-    assert!(store.stamps(vec![id("a.jpg")]).await.unwrap().is_empty());
+    assert!(store.known(vec![id("a.jpg")]).await.unwrap().is_empty());
     assert_eq!(store.delete(vec![id("a.jpg")]).await.unwrap(), 0);
     assert_eq!(store.upsert(Vec::new()).await.unwrap(), []);
     assert_eq!(listed(store).await, []);
@@ -95,8 +95,8 @@ async fn a_picture_stored_again_is_replaced(store: &dyn VectorStore) {
     assert_eq!(counted(store).await, 3);
     let order = ["same.jpg", "opposite.jpg", "unrelated.jpg"].map(id);
     assert_eq!(found(store, 10).await, order);
-    let stamps = store.stamps(vec![turned.id.clone()]).await.unwrap();
-    assert_eq!(Some(stamps[&turned.id]), turned.stamp);
+    let known = store.known(vec![turned.id.clone()]).await.unwrap();
+    assert_eq!(known[&turned.id], Known { stamp: turned.stamp, hidden: false });
 }
 
 async fn what_is_not_known_of_a_file_stays_unknown(store: &dyn VectorStore) {
@@ -104,10 +104,11 @@ async fn what_is_not_known_of_a_file_stays_unknown(store: &dyn VectorStore) {
     store.upsert(vec![unknown.clone()]).await.unwrap();
     let back = store.get(vec![unknown.id.clone()]).await.unwrap().remove(0);
     assert_eq!((back.stamp, back.pixels), (None, None));
-    assert!(store.stamps(vec![unknown.id.clone()]).await.unwrap().is_empty());
+    let nothing = Known { stamp: None, hidden: false };
+    assert_eq!(store.known(vec![unknown.id.clone()]).await.unwrap()[&unknown.id], nothing);
     let known = record(unknown.id, east());
     store.upsert(vec![known.clone()]).await.unwrap();
-    assert_eq!(store.stamps(vec![known.id.clone()]).await.unwrap().len(), 1);
+    assert_eq!(store.known(vec![known.id.clone()]).await.unwrap().len(), 1);
     assert_eq!(store.delete(vec![known.id]).await.unwrap(), 1);
 }
 
@@ -120,7 +121,7 @@ async fn records_come_back_as_they_were(store: &dyn VectorStore) {
     assert_eq!((&records[1].id, records[1].pixels), (&original.id, original.pixels));
     assert_eq!(records[1].stamp, original.stamp);
     assert!(records[1].embedding.similarity(&east()).cosine() > 1.0 - ROUNDING);
-    assert_eq!(store.stamps(asked.to_vec()).await.unwrap().len(), 2);
+    assert_eq!(store.known(asked.to_vec()).await.unwrap().len(), 2);
 }
 
 async fn an_embedding_of_another_length_is_refused(store: &dyn VectorStore) {
@@ -214,7 +215,7 @@ async fn batches_of_any_length_are_stored(store: &dyn VectorStore) {
     assert!(count == Count::exactly(before + 1234) || !count.is_exact(), "{count:?}");
     let ids: Vec<ImageId> = batch.into_iter().map(|record| record.id).collect();
     assert_eq!(store.get(ids.clone()).await.unwrap().len(), 1234);
-    assert_eq!(store.stamps(ids.clone()).await.unwrap().len(), 1234);
+    assert_eq!(store.known(ids.clone()).await.unwrap().len(), 1234);
     let pages = listed(store).await;
     assert_eq!(pages.len() as u64, before + 1234);
     assert!(ids.iter().all(|id| pages.contains(id)));
@@ -238,6 +239,62 @@ async fn the_contract_holds_beside_another_models_pictures() {
     let store = Embedded::create(&path, &spec("a", 4)).await.unwrap();
     contract(&store).await;
     assert_exact(&other.search(east(), 9).await.unwrap(), &east(), &[theirs], 9);
+}
+
+#[tokio::test]
+async fn what_is_hidden_is_not_found_and_comes_back_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cars.db");
+    let store = Embedded::create(&path, &spec("a", 4)).await.unwrap();
+    // Another process, which has searched before, follows what happens.
+    let elsewhere = Embedded::open(&path, &spec("a", 4)).await.unwrap();
+    let all: Vec<Record> =
+        (0..9).map(|i| record(id(format!("{i}.jpg")), random_embedding(i, 4))).collect();
+    store.upsert(all.clone()).await.unwrap();
+    let exact = async |rest: &[Record]| {
+        for store in [&store, &elsewhere] {
+            let hits = store.search(east(), 20).await.unwrap();
+            assert_eq!(hits.len(), rest.len());
+            assert_exact(&hits, &east(), rest, 20);
+            assert_eq!(counted(store).await, rest.len() as u64);
+        }
+    };
+    exact(&all).await;
+    let ids = |records: &[Record]| records.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
+    let (hidden, rest) = all.split_at(4);
+    assert_eq!(store.hide(ids(hidden)).await.unwrap(), 4);
+    assert_eq!(store.hide(ids(hidden)).await.unwrap(), 0);
+    assert_eq!(store.hide(vec![id("absent.jpg")]).await.unwrap(), 0);
+    exact(rest).await;
+    let known = store.known(ids(&all)).await.unwrap();
+    assert_eq!(known.values().filter(|known| known.hidden).count(), 4);
+    assert_eq!(embedded::spaces(&path).await.unwrap()[0].hidden, 4);
+    // Shown, stored again, removed, and hidden once more.
+    assert_eq!(store.show(ids(&all[..2])).await.unwrap(), 2);
+    assert_eq!(store.show(ids(&all[..2])).await.unwrap(), 0);
+    let again = record(all[2].id.clone(), random_embedding(77, 4));
+    store.upsert(vec![again.clone()]).await.unwrap();
+    assert_eq!(store.delete(vec![all[3].id.clone()]).await.unwrap(), 1);
+    assert_eq!(store.hide(ids(&all[..1])).await.unwrap(), 1);
+    exact(&[&all[1..2], &[again], rest].concat()).await;
+    assert_eq!(embedded::spaces(&path).await.unwrap()[0].hidden, 1);
+}
+
+#[tokio::test]
+async fn an_embedding_is_found_by_its_files_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cars.db");
+    let store = Embedded::create(&path, &spec("a", 4)).await.unwrap();
+    let with_content = |name: &str, hash| {
+        let record = record(id(name), east());
+        Record { stamp: record.stamp.map(|stamp| FileStamp { hash, ..stamp }), ..record }
+    };
+    let all = [("a.jpg", [1; 32]), ("b.jpg", [1; 32]), ("c.jpg", [2; 32])];
+    store.upsert(all.map(|(name, hash)| with_content(name, hash)).to_vec()).await.unwrap();
+    store.hide(vec![id("c.jpg")]).await.unwrap();
+    let found = store.with_content(vec![[1; 32], [2; 32], [3; 32]]).await.unwrap();
+    let names: Vec<ImageId> = found.into_iter().map(|record| record.id).collect();
+    assert_eq!(names, ["a.jpg", "b.jpg", "c.jpg"].map(id));
 }
 
 #[tokio::test]

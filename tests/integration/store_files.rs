@@ -135,7 +135,7 @@ async fn a_newer_collection_asks_for_an_update_and_is_left_alone() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = fs::read(&path).unwrap();
     assert_refused(&path, |error| {
-        matches!(error, Error::NewerVersion { found: 99, known: 1, .. })
+        matches!(error, Error::NewerVersion { found: 99, known: 2, .. })
             && error.to_string().contains("update carlens")
     })
     .await;
@@ -184,7 +184,7 @@ async fn damage_anywhere_gives_an_answer_or_an_error() {
         let answers = [
             store.search(query(), 5).await.err(),
             store.get(ids.clone()).await.err(),
-            store.stamps(ids.clone()).await.err(),
+            store.known(ids.clone()).await.err(),
             store.count().await.err(),
             embedded::spaces(&path).await.err(),
         ];

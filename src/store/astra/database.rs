@@ -133,7 +133,7 @@ impl Database {
             None => (None, vec![IMAGE_FOLDER.into()]),
         };
         let folders = folders.into_iter().map(|folder| self.folder_summary(folder)).collect();
-        Ok(vec![SpaceSummary { model, dimension, pictures, folders, bytes: None }])
+        Ok(vec![SpaceSummary { model, dimension, pictures, hidden: 0, folders, bytes: None }])
     }
 
     /// Removes the collection with everything in it.

@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 
 use super::vector;
 use crate::domain::{FileStamp, Hex, ImageId, PixelSize, Record};
+use crate::store::Known;
 
 /// How the image folder is called.
 pub(super) const IMAGE_FOLDER: &str = ".";
@@ -116,7 +117,7 @@ impl Names {
     }
 
     /// The folder of this machine that a document's is.
-    fn folder_here(&self, folder: PathBuf) -> Arc<Path> {
+    pub(super) fn folder_here(&self, folder: PathBuf) -> Arc<Path> {
         // Others may have written anything there.
         if !folder.is_absolute() {
             return Arc::clone(&self.images);
@@ -168,6 +169,12 @@ impl Names {
             vector: document.get("$vector").and_then(vector::components),
             similarity: document.get("$similarity").and_then(Value::as_f64),
         })
+    }
+}
+
+impl Found {
+    pub(super) fn known(&self) -> Known {
+        Known { stamp: self.stamp, hidden: false }
     }
 }
 

@@ -33,7 +33,7 @@ mod vector;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -48,10 +48,8 @@ use self::document::{Found, Names};
 pub use self::error::Error;
 pub use self::patience::Patience;
 use super::spread::Spread;
-use super::{Listed, Listing, Page, Refused, VectorStore};
-use crate::domain::{
-    CollectionSpec, Count, Embedding, FileStamp, Hit, ImageId, Record, Similarity,
-};
+use super::{Known, Listed, Listing, Page, Refused, VectorStore};
+use crate::domain::{CollectionSpec, Count, Embedding, Hit, ImageId, Record, Similarity};
 
 /// How many documents show how far a hit stands out. Their order in the
 /// database is that of a hash, so the first ones are as good as any; with so
@@ -366,9 +364,24 @@ impl VectorStore for Astra {
         Ok(ids.into_iter().filter_map(record).collect())
     }
 
-    async fn stamps(&self, ids: Vec<ImageId>) -> Result<HashMap<ImageId, FileStamp>, super::Error> {
+    async fn known(&self, ids: Vec<ImageId>) -> Result<HashMap<ImageId, Known>, super::Error> {
         let found = self.look_up(&ids, &document::projection()).await?;
-        Ok(found.into_iter().filter_map(|(id, found)| Some((id, found.stamp?))).collect())
+        Ok(found.into_iter().map(|(id, found)| (id, found.known())).collect())
+    }
+
+    /// A database is asked for nothing by content: that would be a request
+    /// more for every picture, and one that many collections have no index
+    /// for.
+    async fn with_content(&self, _hashes: Vec<[u8; 32]>) -> Result<Vec<Record>, super::Error> {
+        Ok(Vec::new())
+    }
+
+    async fn folders(&self) -> Result<Vec<PathBuf>, super::Error> {
+        let folders = lock(&self.folders);
+        Ok(folders
+            .iter()
+            .map(|folder| self.names.folder_here(folder.into()).to_path_buf())
+            .collect())
     }
 
     async fn list(&self, page: Page) -> Result<Listing, super::Error> {
@@ -376,7 +389,7 @@ impl VectorStore for Astra {
         let mut reply = self.client()?.send(&find).await?;
         let documents = reply.documents().into_iter();
         let found = documents.filter_map(|document| self.found(document));
-        let pictures = found.map(|found| Listed { id: found.id, stamp: found.stamp }).collect();
+        let pictures = found.map(|found| Listed { known: found.known(), id: found.id }).collect();
         Ok(Listing { pictures, next: reply.next_page().map(Page::at) })
     }
 

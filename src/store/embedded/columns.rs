@@ -12,7 +12,7 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, Type, ValueRef};
 use crate::domain::{Embedding, Fingerprint};
 
 /// A path as a column.
-pub(super) struct PathColumn<P>(pub(super) P);
+pub(in crate::store) struct PathColumn<P>(pub(in crate::store) P);
 
 impl ToSql for PathColumn<&Path> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -50,10 +50,11 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, Error> {
     // process that was killed. Our own statements are held to reading.
     let connection = open(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .or_else(|failure| unshared(path, failure))?;
-    if schema::identify(&connection).at(path)? == Kind::Empty {
+    let Kind::Collection(format) = schema::identify(&connection).at(path)? else {
         return Err(Error::NoCollection { place: Place::File(path.to_path_buf()) });
-    }
+    };
     prepare(&connection).at(path)?;
+    schema::stand_in(&connection, format).at(path)?;
     connection.pragma_update(None, "query_only", true).at(path)?;
     Ok(connection)
 }

@@ -36,13 +36,12 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::task::spawn_blocking;
 
+pub(super) use self::columns::PathColumn;
 use self::failure::{At, STORING};
 use self::index::Index;
 use self::space::Space;
-use super::{Error, Listed, Listing, Page, Refused, VectorStore};
-use crate::domain::{
-    CollectionSpec, Count, Embedding, FileStamp, Hit, ImageId, Record, SpaceSummary,
-};
+use super::{Error, Known, Listed, Listing, Page, Refused, VectorStore};
+use crate::domain::{CollectionSpec, Count, Embedding, Hit, ImageId, Record, SpaceSummary};
 
 /// A matrix file is saved anew once this many changes are not in it: fewer
 /// are read from the collection in an instant.
@@ -169,12 +168,43 @@ impl VectorStore for Embedded {
         self.blocking(move |open| open.look_up(&ids, read::record)).await
     }
 
-    async fn stamps(&self, ids: Vec<ImageId>) -> Result<HashMap<ImageId, FileStamp>, Error> {
+    async fn known(&self, ids: Vec<ImageId>) -> Result<HashMap<ImageId, Known>, Error> {
         self.blocking(move |open| {
             let named = |connection: &_, space: &_, id: &ImageId| {
-                Ok(read::stamp(connection, space, id)?.map(|stamp| (id.clone(), stamp)))
+                Ok(read::known(connection, space, id)?.map(|known| (id.clone(), known)))
             };
             open.look_up(&ids, named).map(HashMap::from_iter)
+        })
+        .await
+    }
+
+    async fn with_content(&self, hashes: Vec<[u8; 32]>) -> Result<Vec<Record>, Error> {
+        self.blocking(move |open| {
+            let reader = open.reader();
+            let records = hashes.iter().map(|hash| read::with_content(&reader, &open.space, hash));
+            records.collect::<rusqlite::Result<Vec<_>>>().map(|found| found.concat()).at(&open.path)
+        })
+        .await
+    }
+
+    async fn folders(&self) -> Result<Vec<PathBuf>, Error> {
+        self.blocking(|open| read::folders(&open.reader()).at(&open.path)).await
+    }
+
+    fn can_hide(&self) -> bool {
+        true
+    }
+
+    async fn hide(&self, ids: Vec<ImageId>) -> Result<usize, Error> {
+        self.blocking(move |open| {
+            write::hide(&mut *open.writer()?, &open.space, &ids).at(&open.path)
+        })
+        .await
+    }
+
+    async fn show(&self, ids: Vec<ImageId>) -> Result<usize, Error> {
+        self.blocking(move |open| {
+            write::show(&mut *open.writer()?, &open.space, &ids).at(&open.path)
         })
         .await
     }

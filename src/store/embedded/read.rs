@@ -1,13 +1,19 @@
 //! Reads what is kept of pictures; comparing embeddings is left to others.
 
+use std::path::PathBuf;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::best::Candidate;
 use super::columns::{self, PathColumn};
 use super::space::Space;
 use crate::domain::{FileStamp, Hit, ImageId, PixelSize, Record};
-use crate::store::Listed;
 use crate::store::spread::Spread;
+use crate::store::{Known, Listed};
+
+/// Files of one content that are of use: any of them has the embedding, and
+/// one of them may be the file that was renamed.
+const MOST_COPIES: i64 = 64;
 
 /// The record of `id`, if it is there.
 pub(super) fn record(
@@ -17,36 +23,71 @@ pub(super) fn record(
 ) -> rusqlite::Result<Option<Record>> {
     connection
         .prepare_cached(
-            "SELECT size, modified, hash, width, height, vector FROM picture
-             JOIN embedding ON embedding.picture = picture.id
+            "SELECT size, modified, hash, width, height,
+                    coalesce(embedding.vector, hidden.vector) AS kept
+             FROM picture
+             LEFT JOIN embedding ON embedding.picture = picture.id
+             LEFT JOIN hidden ON hidden.picture = picture.id
              WHERE picture.space = ?1 AND path = ?3
-             AND folder = (SELECT id FROM folder WHERE path = ?2)",
+             AND folder = (SELECT id FROM folder WHERE path = ?2) AND kept IS NOT NULL",
         )?
         .query_row(params![space.id, PathColumn(id.folder()), PathColumn(id.path())], |row| {
-            Ok(Record {
-                id: id.clone(),
-                stamp: stamp_from(row)?,
-                pixels: pixels_from(row)?,
-                embedding: columns::embedding(row.get_ref(5)?.as_blob()?, space.dimension)?,
-            })
+            record_from(row, space, id.clone())
         })
         .optional()
 }
 
-/// The stamp of `id`, if it is there.
-pub(super) fn stamp(
+fn record_from(row: &Row<'_>, space: &Space, id: ImageId) -> rusqlite::Result<Record> {
+    Ok(Record {
+        id,
+        stamp: stamp_from(row)?,
+        pixels: pixels_from(row)?,
+        embedding: columns::embedding(row.get_ref(5)?.as_blob()?, space.dimension)?,
+    })
+}
+
+/// The records of files with the content of this hash.
+pub(super) fn with_content(
+    connection: &Connection,
+    space: &Space,
+    hash: &[u8; 32],
+) -> rusqlite::Result<Vec<Record>> {
+    connection
+        .prepare_cached(
+            "SELECT size, modified, hash, width, height,
+                    coalesce(embedding.vector, hidden.vector) AS kept, folder.path, picture.path
+             FROM picture JOIN folder ON folder.id = picture.folder
+             LEFT JOIN embedding ON embedding.picture = picture.id
+             LEFT JOIN hidden ON hidden.picture = picture.id
+             WHERE picture.space = ?1 AND hash = ?2 AND kept IS NOT NULL LIMIT ?3",
+        )?
+        .query_map(params![space.id, hash, MOST_COPIES], |row| {
+            let folder = row.get::<_, PathColumn<_>>(6)?.0;
+            let path = row.get::<_, PathColumn<_>>(7)?.0;
+            record_from(row, space, ImageId::new(folder, path))
+        })?
+        .collect()
+}
+
+/// What is known of the file of `id`, if it is there with its embedding.
+pub(super) fn known(
     connection: &Connection,
     space: &Space,
     id: &ImageId,
-) -> rusqlite::Result<Option<FileStamp>> {
+) -> rusqlite::Result<Option<Known>> {
     connection
         .prepare_cached(
-            "SELECT size, modified, hash FROM picture WHERE space = ?1 AND path = ?3
-             AND folder = (SELECT id FROM folder WHERE path = ?2)",
+            "SELECT size, modified, hash, embedding.picture IS NULL FROM picture
+             LEFT JOIN embedding ON embedding.picture = picture.id
+             LEFT JOIN hidden ON hidden.picture = picture.id
+             WHERE picture.space = ?1 AND path = ?3
+             AND folder = (SELECT id FROM folder WHERE path = ?2)
+             AND (embedding.picture IS NOT NULL OR hidden.picture IS NOT NULL)",
         )?
-        .query_row(params![space.id, PathColumn(id.folder()), PathColumn(id.path())], stamp_from)
+        .query_row(params![space.id, PathColumn(id.folder()), PathColumn(id.path())], |row| {
+            Ok(Known { stamp: stamp_from(row)?, hidden: row.get(3)? })
+        })
         .optional()
-        .map(Option::flatten)
 }
 
 /// The `size`, `modified` and `hash` that a row begins with; the hash of a
@@ -75,19 +116,30 @@ pub(super) fn listed(
 ) -> rusqlite::Result<Vec<(i64, Listed)>> {
     connection
         .prepare_cached(
-            "SELECT size, modified, hash, picture.id, folder.path, picture.path FROM picture
-             JOIN folder ON folder.id = picture.folder
-             WHERE space = ?1 AND picture.id > ?2 ORDER BY picture.id LIMIT ?3",
+            "SELECT size, modified, hash, picture.id, folder.path, picture.path,
+                    embedding.picture IS NULL
+             FROM picture JOIN folder ON folder.id = picture.folder
+             LEFT JOIN embedding ON embedding.picture = picture.id
+             WHERE picture.space = ?1 AND picture.id > ?2 ORDER BY picture.id LIMIT ?3",
         )?
         .query_map(params![space.id, after, limit.cast_signed()], |row| {
             let folder = row.get::<_, PathColumn<_>>(4)?.0;
             let path = row.get::<_, PathColumn<_>>(5)?.0;
-            Ok((row.get(3)?, Listed { id: ImageId::new(folder, path), stamp: stamp_from(row)? }))
+            let known = Known { stamp: stamp_from(row)?, hidden: row.get(6)? };
+            Ok((row.get(3)?, Listed { id: ImageId::new(folder, path), known }))
         })?
         .collect()
 }
 
-/// How many pictures the space has.
+/// The folders that were loaded, by path.
+pub(super) fn folders(connection: &Connection) -> rusqlite::Result<Vec<PathBuf>> {
+    connection
+        .prepare_cached("SELECT path FROM folder ORDER BY path")?
+        .query_map([], |row| Ok(row.get::<_, PathColumn<_>>(0)?.0))?
+        .collect()
+}
+
+/// How many pictures the space has that are not hidden.
 pub(super) fn count(connection: &Connection, space: &Space) -> rusqlite::Result<u64> {
     connection
         .prepare_cached("SELECT count(*) FROM embedding WHERE space = ?1")?

@@ -6,11 +6,13 @@
 //! picture    a file below a folder, in one space
 //! embedding  the picture's embedding, with the number of its last change
 //! tombstone  a picture that was removed, with the number of that change
+//! hidden     a picture whose file is gone, with the embedding it had
 //! ```
 //!
 //! Whoever has seen a space up to one `seq` finds all that changed since by
 //! the greater numbers in `embedding` and `tombstone`. Numbers of pictures
-//! are never used again.
+//! are never used again. A picture that is hidden has no embedding in that
+//! table and a tombstone, which goes when it is shown again.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -19,7 +21,8 @@ const APPLICATION_ID: i64 = 0x634c_6e73;
 
 /// Every format there has been, as the step from the one before. The format
 /// of a file is the number of steps taken; steps are only ever added.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE space (
     id          INTEGER PRIMARY KEY,
     model_name  TEXT    NOT NULL,
@@ -65,7 +68,23 @@ CREATE TABLE tombstone (
     picture INTEGER NOT NULL,
     PRIMARY KEY (space, seq)
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE hidden (
+    picture INTEGER PRIMARY KEY REFERENCES picture ON DELETE CASCADE,
+    vector  BLOB    NOT NULL
+) STRICT;
+-- A file under another name has the embedding it had.
+CREATE INDEX picture_by_hash ON picture (space, hash);
+CREATE INDEX tombstone_by_picture ON tombstone (space, picture);
+",
+];
+
+/// What a collection of an older format lacks, for a connection that must not
+/// bring it to this one.
+const STAND_IN: &str = "
+CREATE TEMP TABLE hidden (picture INTEGER PRIMARY KEY, vector BLOB NOT NULL) STRICT;
+";
 
 /// The format this program writes.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of steps")]
@@ -90,6 +109,12 @@ pub(super) fn identify(connection: &Connection) -> rusqlite::Result<Kind> {
         (_, APPLICATION_ID) => Kind::Collection(number("user_version")?),
         _ => Kind::Foreign,
     })
+}
+
+/// Lets a collection of an older `format` be read as one of [`FORMAT`],
+/// without writing to it.
+pub(super) fn stand_in(connection: &Connection, format: i64) -> rusqlite::Result<()> {
+    if format < 2 { connection.execute_batch(STAND_IN) } else { Ok(()) }
 }
 
 /// Brings an empty file or a collection of an older format to [`FORMAT`], in

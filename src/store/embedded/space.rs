@@ -140,6 +140,7 @@ pub(super) fn summaries(connection: &Connection, path: &Path) -> Result<Vec<Spac
             model: Some(model),
             dimension: space.dimension,
             pictures: Count::exactly(folders.iter().filter_map(|folder| folder.pictures).sum()),
+            hidden: hidden(connection, &space)?,
             folders,
             bytes: Some(bytes),
         })
@@ -150,7 +151,9 @@ pub(super) fn summaries(connection: &Connection, path: &Path) -> Result<Vec<Spac
 fn folders(connection: &Connection, space: &Space) -> rusqlite::Result<Vec<FolderSummary>> {
     connection
         .prepare_cached(
-            "SELECT folder.path, count(*) FROM picture JOIN folder ON folder.id = picture.folder
+            "SELECT folder.path, count(*) - count(hidden.picture)
+             FROM picture JOIN folder ON folder.id = picture.folder
+             LEFT JOIN hidden ON hidden.picture = picture.id
              WHERE picture.space = ?1 GROUP BY folder.id ORDER BY folder.path",
         )?
         .query_map([space.id], |row| {
@@ -158,6 +161,15 @@ fn folders(connection: &Connection, space: &Space) -> rusqlite::Result<Vec<Folde
             Ok(FolderSummary { path: row.get::<_, PathColumn<_>>(0)?.0, pictures, here: true })
         })?
         .collect()
+}
+
+fn hidden(connection: &Connection, space: &Space) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached(
+            "SELECT count(*) FROM hidden JOIN picture ON picture.id = hidden.picture
+             WHERE picture.space = ?1",
+        )?
+        .query_row([space.id], |row| row.get(0).map(i64::cast_unsigned))
 }
 
 fn bytes_on_disk(path: &Path, spaces: &[(ModelId, Space)]) -> u64 {

@@ -38,6 +38,36 @@ pub(super) fn delete(
     Ok(removed)
 }
 
+/// Hides what there is of `ids`; returns how many were not hidden before.
+pub(super) fn hide(
+    connection: &mut Connection,
+    space: &Space,
+    ids: &[ImageId],
+) -> rusqlite::Result<usize> {
+    let mut batch = Batch::begin(connection, space)?;
+    let mut hidden = 0;
+    for id in ids {
+        hidden += usize::from(batch.hide(id)?);
+    }
+    batch.commit()?;
+    Ok(hidden)
+}
+
+/// Shows what is hidden of `ids`; returns how many that were.
+pub(super) fn show(
+    connection: &mut Connection,
+    space: &Space,
+    ids: &[ImageId],
+) -> rusqlite::Result<usize> {
+    let mut batch = Batch::begin(connection, space)?;
+    let mut shown = 0;
+    for id in ids {
+        shown += usize::from(batch.show(id)?);
+    }
+    batch.commit()?;
+    Ok(shown)
+}
+
 /// A transaction that numbers its changes.
 struct Batch<'a> {
     transaction: Transaction<'a>,
@@ -63,8 +93,76 @@ impl<'a> Batch<'a> {
                 "INSERT INTO embedding (picture, space, seq, vector) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT DO UPDATE SET seq = excluded.seq, vector = excluded.vector",
             )?
-            .execute(params![picture, self.space.id, self.seq, EmbeddingColumn(&record.embedding)])
-            .map(|_| ())
+            .execute(params![
+                picture,
+                self.space.id,
+                self.seq,
+                EmbeddingColumn(&record.embedding)
+            ])?;
+        self.forget_hidden(picture)
+    }
+
+    /// Moves the embedding of `id` out of the table that is searched.
+    fn hide(&mut self, id: &ImageId) -> rusqlite::Result<bool> {
+        let Some(picture) = self.picture(id)? else { return Ok(false) };
+        let hidden = self
+            .transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO hidden (picture, vector)
+                 SELECT picture, vector FROM embedding WHERE picture = ?1",
+            )?
+            .execute([picture])?;
+        if hidden == 0 {
+            return Ok(false);
+        }
+        self.transaction
+            .prepare_cached("DELETE FROM embedding WHERE picture = ?1")?
+            .execute([picture])?;
+        self.bury(picture)?;
+        Ok(true)
+    }
+
+    /// Moves the embedding of `id` back.
+    fn show(&mut self, id: &ImageId) -> rusqlite::Result<bool> {
+        let Some(picture) = self.picture(id)? else { return Ok(false) };
+        self.seq += 1;
+        let shown = self
+            .transaction
+            .prepare_cached(
+                "INSERT INTO embedding (picture, space, seq, vector)
+                 SELECT picture, ?2, ?3, vector FROM hidden WHERE picture = ?1
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute([picture, self.space.id, self.seq])?;
+        self.forget_hidden(picture)?;
+        Ok(shown > 0)
+    }
+
+    /// A picture that is searched is not hidden, and did not go.
+    fn forget_hidden(&self, picture: i64) -> rusqlite::Result<()> {
+        let was_hidden = self
+            .transaction
+            .prepare_cached("DELETE FROM hidden WHERE picture = ?1")?
+            .execute([picture])?;
+        if was_hidden > 0 {
+            self.transaction
+                .prepare_cached("DELETE FROM tombstone WHERE space = ?1 AND picture = ?2")?
+                .execute([self.space.id, picture])?;
+        }
+        Ok(())
+    }
+
+    fn picture(&self, id: &ImageId) -> rusqlite::Result<Option<i64>> {
+        self.transaction
+            .prepare_cached(
+                "SELECT id FROM picture WHERE space = ?1 AND path = ?3
+                 AND folder = (SELECT id FROM folder WHERE path = ?2)",
+            )?
+            .query_row(
+                params![self.space.id, PathColumn(id.folder()), PathColumn(id.path())],
+                |row| row.get(0),
+            )
+            .optional()
     }
 
     fn upsert_picture(&mut self, record: &Record) -> rusqlite::Result<i64> {
@@ -114,11 +212,17 @@ impl<'a> Batch<'a> {
 
     fn delete(&mut self, id: &ImageId) -> rusqlite::Result<bool> {
         let Some(picture) = self.remove_picture(id)? else { return Ok(false) };
+        self.bury(picture)?;
+        Ok(true)
+    }
+
+    /// Notes that `picture` is searched no more.
+    fn bury(&mut self, picture: i64) -> rusqlite::Result<()> {
         self.seq += 1;
         self.transaction
             .prepare_cached("INSERT INTO tombstone (space, seq, picture) VALUES (?1, ?2, ?3)")?
-            .execute([self.space.id, self.seq, picture])?;
-        Ok(true)
+            .execute([self.space.id, self.seq, picture])
+            .map(|_| ())
     }
 
     /// The embedding goes with its picture.

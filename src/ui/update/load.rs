@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use super::{has_status, search};
-use crate::backend::{
-    Event, Failure, LoadProgress, Prune, PullProgress, Request, RequestId, Status,
-};
+use crate::backend::{Event, Failure, LoadProgress, PullProgress, Request, RequestId, Status};
 use crate::domain::Printable;
 use crate::ui::message::Effect;
 use crate::ui::state::{BackendState, DownloadState, LoadState, Notice, State};
@@ -123,10 +121,14 @@ pub(super) fn folder_found(state: &mut State, folder: PathBuf, found: bool) -> V
         progress: LoadProgress::default(),
         failed: Vec::new(),
     };
-    vec![Effect::Send(Request::Load { id, folder, prune: Prune::Nothing })]
+    vec![Effect::Send(Request::Load { id, folder })]
 }
 
 fn loading(state: &mut State, event: Event) -> Vec<Effect> {
+    if let Event::Remarked(_, remark) = event {
+        state.notice = Some(Notice::said(format!("{}; {}", remark.text, remark.hint)));
+        return Vec::new();
+    }
     let LoadState::Running { progress, failed, .. } = &mut state.load else { return Vec::new() };
     match event {
         Event::LoadProgress(_, now) => *progress = now,

@@ -131,9 +131,9 @@ async fn what_did_not_arrive_is_found_out() {
     let Collection::Embedded(path) = &file else { panic!() };
     let source = Embedded::open(path, &spec).await.unwrap();
     // The same stamp, and another picture's embedding.
-    let stamps = source.stamps(vec![id("0003.jpg")]).await.unwrap();
+    let known = source.known(vec![id("0003.jpg")]).await.unwrap();
     let wrong = Record {
-        stamp: stamps.get(&id("0003.jpg")).copied(),
+        stamp: known[&id("0003.jpg")].stamp,
         ..record(id("0003.jpg"), random_embedding(77, DIMENSION))
     };
     desk.database_itself().create(&spec).await.unwrap().upsert(vec![wrong]).await.unwrap();

@@ -5,14 +5,14 @@
 //! `ASTRA_DB_API_ENDPOINT=… ASTRA_DB_APPLICATION_TOKEN=… cargo test`
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use carlens::domain::{Count, Embedding, FileStamp, Hit, ImageId, Record};
+use carlens::domain::{Count, Embedding, Hit, ImageId, Record};
 use carlens::secret::Secret;
 use carlens::store::astra::{Address, DEFAULT_KEYSPACE, Database, Patience, Reading, Settings};
-use carlens::store::{Error, Listing, Page, Refused, VectorStore};
+use carlens::store::{Error, Known, Listing, Page, Refused, VectorStore};
 
 use super::scene::model;
 use crate::store_contract::contract;
@@ -50,8 +50,16 @@ impl<S: VectorStore> VectorStore for Settling<S> {
         self.0.get(ids).await
     }
 
-    async fn stamps(&self, ids: Vec<ImageId>) -> Result<HashMap<ImageId, FileStamp>, Error> {
-        self.0.stamps(ids).await
+    async fn known(&self, ids: Vec<ImageId>) -> Result<HashMap<ImageId, Known>, Error> {
+        self.0.known(ids).await
+    }
+
+    async fn with_content(&self, hashes: Vec<[u8; 32]>) -> Result<Vec<Record>, Error> {
+        self.0.with_content(hashes).await
+    }
+
+    async fn folders(&self) -> Result<Vec<PathBuf>, Error> {
+        self.0.folders().await
     }
 
     async fn list(&self, page: Page) -> Result<Listing, Error> {

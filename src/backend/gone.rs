@@ -1,0 +1,185 @@
+//! Pictures of a collection whose files are gone: hidden, forgotten where the
+//! file only has another name now, or erased when asked to.
+//!
+//! A file is gone if the system says so, and nothing else is: what is on a
+//! disk that fails, or in a folder that may not be read, is not.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+
+use super::message::{Failure, Prune};
+use crate::domain::{ImageId, Printable};
+use crate::store::{self, Known, Listed, Page, VectorStore};
+
+/// Pictures hidden or removed at a time.
+const BATCH: usize = 256;
+
+/// More than one in so many gone at once look like a disk that is missing.
+const FEW: u64 = 5;
+
+/// What became of pictures whose files are gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// They are hidden from now on.
+    pub(super) hidden: usize,
+    /// They are still searched, as they are so many that a disk may be missing.
+    pub(super) missing: usize,
+    /// They had the content of a file that is there by another name.
+    pub(super) renamed: usize,
+}
+
+/// Hides the pictures at or below `parts` whose files are gone, unless those are
+/// too many at once. The files `found` are there; nothing is known of what is
+/// below `unseen`.
+pub(super) async fn hide(
+    store: &Arc<dyn VectorStore>,
+    parts: &[PathBuf],
+    found: &HashSet<PathBuf>,
+    unseen: &[PathBuf],
+) -> Result<Outcome, store::Error> {
+    if !store.can_hide() {
+        return Ok(Outcome::default());
+    }
+    let may_be_gone = |path: &PathBuf| {
+        !found.contains(path) && !unseen.iter().any(|unseen| path.starts_with(unseen))
+    };
+    let mut shown = below(store, parts).await?;
+    shown.retain(|listed| !listed.known.hidden && may_be_gone(&listed.id.location()));
+    let gone = gone(shown).await;
+    if gone.is_empty() {
+        return Ok(Outcome::default());
+    }
+    let (renamed, gone) = renamed(store, gone).await?;
+    let mut outcome = Outcome { renamed: renamed.len(), ..Outcome::default() };
+    for batch in renamed.chunks(BATCH) {
+        store.delete(batch.to_vec()).await?;
+    }
+    let all = store.count().await?.pictures;
+    let (gone, homeless) = with_home(gone).await;
+    if (gone.len() + homeless) as u64 * FEW > all {
+        return Ok(Outcome { missing: gone.len() + homeless, ..outcome });
+    }
+    outcome.missing = homeless;
+    for batch in gone.chunks(BATCH) {
+        outcome.hidden += store.hide(batch.to_vec()).await?;
+    }
+    Ok(outcome)
+}
+
+/// How many pictures below `folder` have files that are gone, hidden ones
+/// included.
+pub(super) async fn count(
+    store: &Arc<dyn VectorStore>,
+    folder: &Path,
+) -> Result<usize, store::Error> {
+    Ok(gone(below(store, &[folder.to_owned()]).await?).await.len())
+}
+
+/// Removes the pictures below `folder` whose files are gone, hidden ones
+/// included; returns how many that were.
+pub(super) async fn erase(
+    store: &Arc<dyn VectorStore>,
+    folder: &Path,
+    prune: Prune,
+) -> Result<usize, Failure> {
+    let doing = || format!("removing pictures that are gone from {}", Printable::new(folder));
+    let failed = |error: store::Error| Failure::new(doing(), &error);
+    let known = below(store, &[folder.to_owned()]).await.map_err(failed)?;
+    let all = known.len();
+    let gone = gone(known).await;
+    if prune == Prune::Few && gone.len() as u64 * FEW > all as u64 {
+        let cause = format!("{} of {all} are gone, as if a disk was missing", gone.len());
+        return Err(Failure::because(doing(), cause)
+            .hint("nothing was removed; if they are gone for good: `carlens load --prune=all`"));
+    }
+    let ids: Vec<ImageId> = gone.into_iter().map(|listed| listed.id).collect();
+    let mut erased = 0;
+    for batch in ids.chunks(BATCH) {
+        erased += store.delete(batch.to_vec()).await.map_err(failed)?;
+    }
+    Ok(erased)
+}
+
+/// The pictures at or below one of `parts`.
+async fn below(
+    store: &Arc<dyn VectorStore>,
+    parts: &[PathBuf],
+) -> Result<Vec<Listed>, store::Error> {
+    let (mut below, mut page) = (Vec::new(), Some(Page::default()));
+    while let Some(this) = page {
+        let listing = store.list(this).await?;
+        let is_below = |listed: &Listed| {
+            let location = listed.id.location();
+            parts.iter().any(|part| location.starts_with(part))
+        };
+        below.extend(listing.pictures.into_iter().filter(is_below));
+        page = listing.next;
+    }
+    Ok(below)
+}
+
+/// Those of `pictures` whose files are not there.
+async fn gone(pictures: Vec<Listed>) -> Vec<Listed> {
+    let gone =
+        move || pictures.into_iter().filter(|listed| is_absent(&listed.id.location())).collect();
+    spawn_blocking(gone).await.unwrap_or_default()
+}
+
+fn is_absent(location: &Path) -> bool {
+    fs::metadata(location)
+        .is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
+}
+
+/// Parts those whose content the collection has by the name of a file that is
+/// there from the rest.
+async fn renamed(
+    store: &Arc<dyn VectorStore>,
+    gone: Vec<Listed>,
+) -> Result<(Vec<ImageId>, Vec<ImageId>), store::Error> {
+    let (mut renamed, mut rest) = (Vec::new(), Vec::new());
+    for batch in gone.chunks(BATCH) {
+        let hash = |listed: &Listed| match listed.known {
+            Known { stamp: Some(stamp), .. } => Some(stamp.hash),
+            Known { stamp: None, .. } => None,
+        };
+        let same = store.with_content(batch.iter().filter_map(hash).collect()).await?;
+        let places: Vec<_> = same
+            .into_iter()
+            .filter_map(|record| Some((record.stamp?.hash, record.id.location())))
+            .collect();
+        let there = move || -> HashMap<[u8; 32], PathBuf> {
+            places.into_iter().filter(|(_, location)| location.is_file()).collect()
+        };
+        let there = spawn_blocking(there).await.unwrap_or_default();
+        for listed in batch {
+            let is_there = hash(listed).is_some_and(|hash| there.contains_key(&hash));
+            let ids = if is_there { &mut renamed } else { &mut rest };
+            ids.push(listed.id.clone());
+        }
+    }
+    Ok((renamed, rest))
+}
+
+/// Those whose folder is there and has something in it, and the number of the
+/// others: a disk that is not mounted leaves an empty folder.
+async fn with_home(gone: Vec<ImageId>) -> (Vec<ImageId>, usize) {
+    let part = move || {
+        let mut homes = HashMap::new();
+        let all = gone.len();
+        let mut has_home = |id: &ImageId| {
+            let folder = id.folder().to_owned();
+            *homes.entry(folder).or_insert_with_key(|folder| {
+                fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+            })
+        };
+        let gone: Vec<ImageId> = gone.into_iter().filter(|id| has_home(id)).collect();
+        let homeless = all - gone.len();
+        (gone, homeless)
+    };
+    spawn_blocking(part).await.unwrap_or_default()
+}

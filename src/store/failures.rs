@@ -1,0 +1,178 @@
+//! Which files could not be embedded, and why, so that they are not tried
+//! again before they change.
+//!
+//! Kept beside the collection, on this machine only, as it is about this
+//! machine's files. Derived and never the truth: where it cannot be kept, or
+//! is lost, files are merely tried again.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, Row, params};
+
+use super::embedded::PathColumn;
+
+/// How long to wait for another process that is writing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const TABLE: &str = "
+CREATE TABLE IF NOT EXISTS failure (
+    path     BLOB    PRIMARY KEY,
+    size     INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    decoders INTEGER NOT NULL,
+    reason   TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// A file that could not be embedded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Where it is, absolute.
+    pub path: PathBuf,
+    /// Its length in bytes when it was tried.
+    pub size: u64,
+    /// Its last modification then, in nanoseconds since 1970.
+    pub modified: i64,
+    /// Which decoders tried it: others may do better.
+    pub decoders: u32,
+    /// Why, as the end of a sentence that begins with the path.
+    pub reason: String,
+}
+
+/// The files that failed, beside one collection.
+pub struct Failures(Mutex<Connection>);
+
+impl Failures {
+    /// Those beside `collection`, whose folder exists. Only for as long as this
+    /// lives, where nothing can be kept.
+    ///
+    /// # Panics
+    /// If SQLite cannot even work in memory.
+    #[must_use]
+    pub fn beside(collection: &Path) -> Self {
+        let mut place = collection.as_os_str().to_owned();
+        place.push("-failed");
+        let place = PathBuf::from(place);
+        let connection = open(&place).or_else(|error| {
+            tracing::warn!(%error, "the list of failed files is begun anew");
+            let damaged = [ErrorCode::DatabaseCorrupt, ErrorCode::NotADatabase].map(Some);
+            if damaged.contains(&error.sqlite_error_code()) {
+                // What is left of it is opened, or not.
+                let _ = std::fs::remove_file(&place);
+                return open(&place);
+            }
+            Err(error)
+        });
+        let in_memory = || {
+            let connection = Connection::open_in_memory().expect("memory");
+            connection.execute_batch(TABLE).expect("a table");
+            connection
+        };
+        Self(Mutex::new(connection.unwrap_or_else(|_| in_memory())))
+    }
+
+    /// All files at or below `folder`, by path.
+    #[must_use]
+    pub fn below(&self, folder: &Path) -> HashMap<PathBuf, Failed> {
+        let all = self.all().into_iter().filter(|failed| failed.path.starts_with(folder));
+        all.map(|failed| (failed.path.clone(), failed)).collect()
+    }
+
+    /// All files, by path.
+    #[must_use]
+    pub fn all(&self) -> Vec<Failed> {
+        let connection = self.connection();
+        let all = || {
+            connection
+                .prepare(
+                    "SELECT path, size, modified, decoders, reason FROM failure ORDER BY path",
+                )?
+                .query_map([], from_row)?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        all().unwrap_or_else(|error| {
+            tracing::warn!(%error, "which files failed before is not known");
+            Vec::new()
+        })
+    }
+
+    /// Remembers `failed`, in the place of what was known of the file.
+    pub fn remember(&self, failed: &Failed) {
+        let Failed { path, size, modified, decoders, reason } = failed;
+        let remembered = self.connection().execute(
+            "INSERT OR REPLACE INTO failure (path, size, modified, decoders, reason)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![PathColumn(path.as_path()), size.cast_signed(), modified, decoders, reason],
+        );
+        if let Err(error) = remembered {
+            tracing::warn!(%error, "a failed file will be tried again");
+        }
+    }
+
+    /// Forgets the file at `path`, as it is well or gone.
+    pub fn forget(&self, path: &Path) {
+        let forgotten =
+            self.connection().execute("DELETE FROM failure WHERE path = ?1", [PathColumn(path)]);
+        if let Err(error) = forgotten {
+            tracing::warn!(%error, "a file is still listed as failed");
+        }
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open(place: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(place)?;
+    connection.busy_timeout(PATIENCE)?;
+    // What a power cut takes is tried again.
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    connection.execute_batch(TABLE)?;
+    Ok(connection)
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Failed> {
+    Ok(Failed {
+        path: row.get::<_, PathColumn<_>>(0)?.0,
+        size: row.get::<_, i64>(1)?.cast_unsigned(),
+        modified: row.get(2)?,
+        decoders: row.get(3)?,
+        reason: row.get(4)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(path: &str, reason: &str) -> Failed {
+        Failed { path: path.into(), size: 3, modified: -7, decoders: 1, reason: reason.into() }
+    }
+
+    #[test]
+    fn a_failure_is_remembered_until_it_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let collection = folder.path().join("cars.db");
+        let failures = Failures::beside(&collection);
+        failures.remember(&failed("/cars/a.jpg", "is empty"));
+        failures.remember(&failed("/cars/a.jpg", "is damaged"));
+        failures.remember(&failed("/carsick.jpg", "is empty"));
+        drop(failures);
+        let failures = Failures::beside(&collection);
+        let below = failures.below(Path::new("/cars"));
+        assert_eq!(below.into_values().collect::<Vec<_>>(), [failed("/cars/a.jpg", "is damaged")]);
+        failures.forget(Path::new("/cars/a.jpg"));
+        assert_eq!(failures.all(), [failed("/carsick.jpg", "is empty")]);
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_kept_lasts_as_long_as_it_is_open() {
+        let failures = Failures::beside(Path::new("/nowhere/cars.db"));
+        failures.remember(&failed("/cars/a.jpg", "is empty"));
+        assert_eq!(failures.all().len(), 1);
+    }
+}

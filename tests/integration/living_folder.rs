@@ -1,0 +1,365 @@
+//! A folder that lives on between loads: what is new, changed, renamed, gone
+//! and back is told apart, and costs no more than it must.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use carlens::backend::{Backend, Collection, Event, LoadProgress, Request, RequestId};
+use carlens::domain::{CollectionSpec, Embedding, ImageId, Record};
+use carlens::store::{Collection as Stored, Page};
+use sha2::{Digest as _, Sha256};
+
+use crate::backend::{Scene, TINY, answer, failed, last};
+use crate::store_samples::Random;
+
+/// A folder, its collection, and a backend that loads the one into the other.
+struct Library {
+    scene: Scene,
+    backend: Backend,
+    asked: u64,
+}
+
+impl Library {
+    fn with(pictures: u16) -> Self {
+        let scene = Scene::with(pictures);
+        let backend = scene.backend_on(TINY, Collection::Embedded(scene.collection()));
+        Self { scene, backend, asked: 0 }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.scene.cars().join(name)
+    }
+
+    async fn ask(&mut self, folder: &Path) -> Vec<Event> {
+        self.asked += 1;
+        let load = Request::Load { id: RequestId(self.asked), folder: folder.to_owned() };
+        answer(&mut self.backend, load).await
+    }
+
+    async fn load_folder(&mut self, folder: &Path) -> LoadProgress {
+        match self.ask(folder).await.pop() {
+            Some(Event::LoadFinished(_, progress)) => progress,
+            event => panic!("{event:?}"),
+        }
+    }
+
+    async fn load(&mut self) -> LoadProgress {
+        self.load_folder(&self.scene.cars()).await
+    }
+
+    /// Every picture that a search may find.
+    async fn shown(&mut self) -> Vec<Record> {
+        self.asked += 1;
+        let status = last(&mut self.backend, Request::Status { id: RequestId(self.asked) }).await;
+        let Event::StatusReported(_, status) = status else { panic!("{status:?}") };
+        let spec = CollectionSpec { model: status.model, dimension: status.dimension };
+        let store = Stored::Embedded(self.scene.collection()).open(&spec).await.unwrap();
+        let (mut ids, mut page) = (Vec::new(), Some(Page::default()));
+        while let Some(this) = page {
+            let listing = store.list(this).await.unwrap();
+            let shown = listing.pictures.into_iter().filter(|listed| !listed.known.hidden);
+            ids.extend(shown.map(|listed| listed.id));
+            page = listing.next;
+        }
+        // What is searched is what is listed, each once.
+        let query = Embedding::normalize(vec![1.0; status.dimension]).unwrap();
+        let hits = store.search(query, usize::MAX).await.unwrap();
+        let found: BTreeSet<PathBuf> = hits.iter().map(|hit| hit.id.location()).collect();
+        let listed: BTreeSet<PathBuf> = ids.iter().map(ImageId::location).collect();
+        assert_eq!((found.len(), &found), (hits.len(), &listed));
+        store.get(ids).await.unwrap()
+    }
+
+    async fn names(&mut self) -> Vec<String> {
+        let root = self.scene.cars();
+        let relative = |record: Record| {
+            let location = record.id.location();
+            location.strip_prefix(&root).unwrap().to_str().unwrap().to_owned()
+        };
+        let mut names: Vec<String> = self.shown().await.into_iter().map(relative).collect();
+        names.sort();
+        names
+    }
+}
+
+/// Long ago, so that a file written now has another time.
+fn make_old(path: &Path) {
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_hours(300_000);
+    File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+}
+
+#[tokio::test]
+async fn a_rename_a_move_a_copy_and_a_touch_embed_nothing() {
+    let mut library = Library::with(8);
+    assert_eq!(library.load().await.embedded, 8);
+    fs::rename(library.path("000.png"), library.path("red.png")).unwrap();
+    fs::create_dir(library.path("deep")).unwrap();
+    fs::rename(library.path("001.png"), library.path("deep/001.png")).unwrap();
+    fs::copy(library.path("002.png"), library.path("copy.png")).unwrap();
+    make_old(&library.path("003.png"));
+    let progress = library.load().await;
+    assert_eq!(
+        (progress.embedded, progress.recognised, progress.unchanged, progress.removed),
+        (0, 3, 6, 2)
+    );
+    let expected = [
+        "002.png",
+        "003.png",
+        "004.png",
+        "005.png",
+        "006.png",
+        "007.png",
+        "copy.png",
+        "deep/001.png",
+        "red.png",
+    ];
+    assert_eq!(library.names().await, expected);
+    let progress = library.load().await;
+    assert_eq!((progress.unchanged, progress.done()), (9, 9));
+}
+
+#[tokio::test]
+async fn what_vanishes_is_hidden_and_comes_back_by_itself() {
+    let mut library = Library::with(12);
+    library.load().await;
+    let aside = tempfile::tempdir().unwrap();
+    let kept = aside.path().join("000.png");
+    fs::copy(library.path("000.png"), &kept).unwrap();
+    let modified = fs::metadata(library.path("000.png")).unwrap().modified().unwrap();
+    fs::remove_file(library.path("000.png")).unwrap();
+    fs::remove_file(library.path("001.png")).unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.hidden, progress.missing, progress.unchanged), (2, 0, 10));
+    assert_eq!(library.names().await.len(), 10);
+    assert_eq!(library.load().await.hidden, 0, "they are hidden already");
+    fs::copy(&kept, library.path("000.png")).unwrap();
+    let back = File::options().write(true).open(library.path("000.png")).unwrap();
+    back.set_modified(modified).unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.returned, progress.embedded), (1, 0));
+    assert_eq!(library.names().await.len(), 11);
+    assert_eq!(library.names().await[0], "000.png");
+}
+
+#[tokio::test]
+async fn a_disk_that_is_not_mounted_hides_nothing() {
+    let mut library = Library::with(10);
+    library.load().await;
+    let aside = library.path("../aside");
+    fs::create_dir(&aside).unwrap();
+    for n in 0..10 {
+        let name = format!("{n:03}.png");
+        fs::rename(library.path(&name), aside.join(&name)).unwrap();
+    }
+    let progress = library.load().await;
+    assert_eq!((progress.hidden, progress.missing, progress.found), (0, 10, 0));
+    assert_eq!(library.names().await.len(), 10);
+    fs::rename(aside.join("000.png"), library.path("000.png")).unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.hidden, progress.missing), (0, 9), "more than a fifth");
+}
+
+#[tokio::test]
+async fn a_picture_is_stored_once_whichever_folder_above_it_is_loaded() {
+    let mut library = Library::with(6);
+    fs::create_dir_all(library.path("a/b")).unwrap();
+    fs::rename(library.path("000.png"), library.path("a/b/000.png")).unwrap();
+    fs::rename(library.path("001.png"), library.path("a/001.png")).unwrap();
+    assert_eq!(library.load_folder(&library.path("a/b")).await.embedded, 1);
+    let progress = library.load().await;
+    assert_eq!((progress.embedded, progress.unchanged), (5, 1));
+    assert_eq!(library.load_folder(&library.path("a")).await.unchanged, 2);
+    assert_eq!(library.names().await.len(), 6);
+}
+
+#[tokio::test]
+async fn a_file_that_failed_is_not_tried_again_before_it_changes() {
+    let mut library = Library::with(3);
+    let broken = library.path("broken.jpg");
+    fs::write(&broken, b"\xff\xd8\xff nothing").unwrap();
+    make_old(&broken);
+    let problems = |events: &[Event]| -> Vec<PathBuf> {
+        let problem = |event: &Event| match event {
+            Event::PictureFailed(_, problem) => Some(problem.path.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(problem).collect()
+    };
+    let folder = library.scene.cars();
+    let events = library.ask(&folder).await;
+    assert_eq!(problems(&events), [PathBuf::from("broken.jpg")]);
+    let events = library.ask(&folder).await;
+    assert!(problems(&events).is_empty(), "{events:?}");
+    let Some(Event::LoadFinished(_, progress)) = events.last() else { panic!("{events:?}") };
+    assert_eq!((progress.failed, progress.failed_before, progress.done()), (0, 1, 4));
+    let listed = last(&mut library.backend, Request::Failed { id: RequestId(90) }).await;
+    let Event::FailedListed(_, listed) = listed else { panic!("{listed:?}") };
+    assert_eq!(listed.iter().map(|problem| &problem.path).collect::<Vec<_>>(), [&broken]);
+    // Changed, but no better; then well.
+    fs::write(&broken, b"\xff\xd8\xff nothing again").unwrap();
+    assert_eq!(problems(&library.ask(&folder).await), [PathBuf::from("broken.jpg")]);
+    fs::copy(library.path("000.png"), &broken).unwrap();
+    assert_eq!(library.load().await.failed_before, 0);
+    let listed = last(&mut library.backend, Request::Failed { id: RequestId(91) }).await;
+    assert!(matches!(&listed, Event::FailedListed(_, failed) if failed.is_empty()), "{listed:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_that_may_not_be_read_hides_nothing_below_it() {
+    use std::os::unix::fs::symlink;
+
+    let mut library = Library::with(12);
+    fs::create_dir(library.path("aside")).unwrap();
+    fs::rename(library.path("000.png"), library.path("aside/000.png")).unwrap();
+    library.load().await;
+    // A loop of links in the place of the folder is met as an error, for root
+    // as well.
+    fs::rename(library.path("aside"), library.path("../aside")).unwrap();
+    symlink("aside", library.path("aside")).unwrap();
+    let events = library.ask(&library.scene.cars()).await;
+    let Some(Event::LoadFinished(_, progress)) = events.last() else { panic!("{events:?}") };
+    assert_eq!(progress.hidden, 0);
+    assert_eq!(library.names().await.len(), 12);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_to_what_is_met_anyway_are_passed_over() {
+    use std::os::unix::fs::symlink;
+
+    let mut library = Library::with(4);
+    let outside = library.path("../outside");
+    fs::create_dir_all(outside.join("deep")).unwrap();
+    fs::rename(library.path("000.png"), outside.join("deep/000.png")).unwrap();
+    fs::create_dir(library.path(".annex")).unwrap();
+    fs::rename(library.path("001.png"), library.path(".annex/001")).unwrap();
+    symlink(".annex/001", library.path("001.png")).unwrap();
+    symlink("002.png", library.path("twin.png")).unwrap();
+    // Two ways into each folder, on many levels.
+    for level in 0..24 {
+        fs::create_dir(outside.join(format!("{level}"))).unwrap();
+        for way in ["a", "b"] {
+            let next = outside.join(format!("{}", level + 1));
+            symlink(next, outside.join(format!("{level}/{way}"))).unwrap();
+        }
+    }
+    fs::create_dir(outside.join("24")).unwrap();
+    symlink(&outside, library.path("away")).unwrap();
+    symlink("..", library.path("up")).unwrap();
+    library.load().await;
+    let names = ["001.png", "002.png", "003.png", "away/deep/000.png"];
+    assert_eq!(library.names().await, names);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_says_so() {
+    let mut library = Library::with(1);
+    let events = library.ask(Path::new("/no/such/folder")).await;
+    assert!(failed(events.last().unwrap()).to_string().contains("no such folder"));
+}
+
+/// What is in the folder, by name: the number of a content, or none for a file
+/// that is no picture.
+type Files = BTreeMap<String, Option<u64>>;
+
+/// A picture whose content is that of `number` and no other.
+fn write(path: &Path, number: u64) {
+    let level = |shift: u64| u8::try_from((number * 7919) >> shift & 0xff).unwrap();
+    let colour = image::Rgb([level(0), level(4), level(8)]);
+    let picture = image::RgbImage::from_fn(16, 16, |x, y| {
+        if u64::from(x * 16 + y) < number % 256 { colour } else { image::Rgb([9, 9, 9]) }
+    });
+    picture.save(path).unwrap();
+}
+
+/// One random thing that people do to their folders.
+fn disturb(root: &Path, files: &mut Files, next: &mut u64, random: &mut Random) {
+    let names: Vec<String> = files.keys().cloned().collect();
+    let any = |random: &mut Random| {
+        let at = usize::try_from(random.below(names.len().max(1) as u64)).unwrap();
+        names.get(at).cloned()
+    };
+    *next += 1;
+    let new = format!("{}/{next}.png", ["a", "b", "b/c"][usize::try_from(*next % 3).unwrap()]);
+    match (random.below(8), any(random)) {
+        (0 | 1, _) | (_, None) => {
+            write(&root.join(&new), *next);
+            files.insert(new, Some(*next));
+        }
+        (2, Some(name)) => {
+            write(&root.join(&name), *next);
+            files.insert(name, Some(*next));
+        }
+        (3, Some(name)) => {
+            fs::rename(root.join(&name), root.join(&new)).unwrap();
+            let content = files.remove(&name).unwrap();
+            files.insert(new, content);
+        }
+        (4, Some(name)) => {
+            fs::copy(root.join(&name), root.join(&new)).unwrap();
+            let content = files[&name];
+            files.insert(new, content);
+        }
+        (5, Some(name)) => {
+            fs::remove_file(root.join(&name)).unwrap();
+            files.remove(&name);
+        }
+        (6, Some(name)) => make_old(&root.join(name)),
+        (_, _) => {
+            fs::write(root.join(&new), format!("no picture {next}")).unwrap();
+            files.insert(new, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_done_to_a_folder_the_collection_follows() {
+    for seed in 1..=6 {
+        let mut random = Random(seed);
+        // Enough others that a few deletions are never a missing disk.
+        let mut library = Library::with(40);
+        let root = library.scene.cars();
+        for folder in ["a", "b/c"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let (mut files, mut next) = (Files::new(), seed * 1000);
+        for round in 0..10 {
+            for _ in 0..random.below(7) {
+                disturb(&root, &mut files, &mut next, &mut random);
+            }
+            let progress = library.load().await;
+            assert_eq!(progress.missing, 0, "seed {seed}, round {round}: {progress:?}");
+            assert_eq!(progress.done(), progress.found, "seed {seed}, round {round}");
+            let shown = library.shown().await;
+            let good = files.iter().filter(|(_, content)| content.is_some());
+            let mut expected: BTreeSet<PathBuf> = good.map(|(name, _)| root.join(name)).collect();
+            expected.extend((0..40).map(|n| root.join(format!("{n:03}.png"))));
+            let found: BTreeSet<PathBuf> = shown.iter().map(|r| r.id.location()).collect();
+            assert_eq!(found, expected, "seed {seed}, round {round}");
+            for record in &shown {
+                let content: [u8; 32] =
+                    Sha256::digest(fs::read(record.id.location()).unwrap()).into();
+                assert_eq!(record.stamp.unwrap().hash, content, "{:?}", record.id);
+            }
+            let again = library.load().await;
+            assert_eq!(again.embedded + again.recognised + again.failed, 0, "{again:?}");
+        }
+        // The same vectors as if everything was embedded anew.
+        let kept = library.shown().await;
+        library.backend.shutdown().await;
+        fs::remove_file(library.scene.collection()).unwrap();
+        library.backend =
+            library.scene.backend_on(TINY, Collection::Embedded(library.scene.collection()));
+        library.load().await;
+        let fresh: BTreeMap<PathBuf, Embedding> =
+            library.shown().await.into_iter().map(|r| (r.id.location(), r.embedding)).collect();
+        assert_eq!(kept.len(), fresh.len());
+        for record in kept {
+            let similarity = record.embedding.similarity(&fresh[&record.id.location()]);
+            assert!(similarity.cosine() > 0.9999, "{:?} {similarity:?}", record.id);
+        }
+    }
+}
