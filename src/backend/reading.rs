@@ -262,6 +262,7 @@ impl Reading {
         let Content { id, stamp, bytes } = content;
         let location = id.location();
         let prepared = picture::decode(&bytes).and_then(|decoded| {
+            let decoded = decoded.picture;
             let pixels = picture::pixel_size(&decoded);
             let values = self.reader.preprocessor.pixel_values(&picture::flatten(decoded));
             Ok((pixels, values.map_err(|e| picture::Error::Damaged(e.to_string()))?))

@@ -80,7 +80,7 @@ async fn embedding(
         Query::Picture(path) => {
             let read = move || match picture::read(&path).and_then(|bytes| picture::decode(&bytes))
             {
-                Ok(decoded) => Ok(decoded),
+                Ok(decoded) => Ok(decoded.picture),
                 Err(e) => Err(Failure::picture(&path, &e)),
             };
             picture_embedding(session, blocking(read).await?, reporter).await
@@ -89,7 +89,7 @@ async fn embedding(
             let bytes = web::fetch(&address).await?;
             let read = move || {
                 let named = |e| Failure::picture(Path::new("what is at the address"), &e);
-                picture::decode(&bytes).map_err(named)
+                picture::decode(&bytes).map(|decoded| decoded.picture).map_err(named)
             };
             let picture = blocking(read).await?;
             let shown = thumbnail::shrunk(picture.clone(), SHOWN);

@@ -14,8 +14,8 @@ use crate::picture;
 pub(super) async fn thumbnail(path: PathBuf, bounds: PixelSize) -> Result<Thumbnail, Failure> {
     let read = move || {
         let decoded = picture::read(&path).and_then(|bytes| picture::decode(&bytes));
-        let picture = decoded.map_err(|e| Failure::picture(&path, &e))?;
-        Ok(shrunk(picture, bounds))
+        let decoded = decoded.map_err(|e| Failure::picture(&path, &e))?;
+        Ok(shrunk(decoded.picture, bounds))
     };
     spawn_blocking(read).await.map_err(|e| Failure::new("reading the picture", &e))?
 }

@@ -225,7 +225,8 @@ impl<'a, 'b> Load<'a, 'b> {
             writeln!(self.output.err, "error: there are no pictures in {folder}")?;
             writeln!(
                 self.output.err,
-                "hint: JPEG, PNG, WebP, GIF, BMP and TIFF files are embedded, in subfolders too"
+                "hint: JPEG, PNG, WebP, GIF, BMP and TIFF files are embedded, and the previews in \
+                 camera RAW and HEIC files, in subfolders too"
             )?;
             return Ok(Outcome::Nothing);
         }

@@ -55,10 +55,23 @@ impl Error {
         matches!(self, Self::Unreadable(e) if matches!(e.kind(), NotFound | NotADirectory))
     }
 
+    /// The format of a picture that is only recognised, for counting.
+    #[must_use]
+    pub fn unsupported_format(&self) -> Option<&'static str> {
+        match self {
+            Self::Unsupported(format) => Some(format),
+            _ => None,
+        }
+    }
+
+    pub(super) fn ends_too_early() -> Self {
+        Self::Damaged("it ends too early".into())
+    }
+
     pub(super) fn from_image(error: ImageError) -> Self {
         match error {
             ImageError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                Self::Damaged("it ends too early".into())
+                Self::ends_too_early()
             }
             ImageError::IoError(e) => Self::Unreadable(e),
             ImageError::Limits(limit) => match limit.kind() {

@@ -1,15 +1,31 @@
-//! Which files are worth trying.
+//! Which files are worth trying, and what they are by their content.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use image::ImageFormat;
+
+use super::{jpeg, tiff};
+
 /// Extensions of pictures, those included that are only recognised, so that
 /// the summary of a load can say that they were left out.
-const EXTENSIONS: [&str; 15] = [
-    "avif", "bmp", "dib", "gif", "heic", "heif", "jfif", "jpe", "jpeg", "jpg", "jxl", "png", "tif",
-    "tiff", "webp",
+const EXTENSIONS: [&str; 37] = [
+    "3fr", "arw", "avif", "bmp", "cr2", "cr3", "dib", "dng", "erf", "gif", "heic", "heif", "hif",
+    "iiq", "jfif", "jpe", "jpeg", "jpg", "jxl", "kdc", "mpo", "mrw", "nef", "nrw", "orf", "pef",
+    "png", "raf", "raw", "rw2", "rwl", "sr2", "srw", "tif", "tiff", "webp", "x3f",
 ];
+
+/// How a file is turned into pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// By the decoder of this format.
+    Decoded(ImageFormat),
+    /// By a JPEG preview within it; its own name.
+    Previewed(&'static str),
+    /// Not at all; its name.
+    Recognised(&'static str),
+}
 
 /// Whether the name ends like a picture's.
 #[must_use]
@@ -24,33 +40,64 @@ pub fn named_like_a_picture(path: &Path) -> bool {
 pub fn looks_like_a_picture(path: &Path) -> bool {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(32).read_to_end(&mut start));
-    read.is_ok()
-        && (image::guess_format(&start).is_ok_and(|f| f.reading_enabled())
-            || unsupported(&start).is_some())
+    read.is_ok() && format(&start).is_some()
 }
 
-/// Whether a JPEG file stops before its end marker. The decoder would fill the
-/// rest with grey and call it a picture.
-///
-/// Within image data every `FF` is followed by a zero or a restart marker, so
-/// the last start-of-scan marker is the picture's own, and an end marker
-/// before it belongs to a thumbnail in the header.
-pub(super) fn is_truncated_jpeg(bytes: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    bytes.starts_with(b"\xff\xd8\xff") && last([0xff, 0xd9]) <= last([0xff, 0xda])
-}
-
-/// The name of a picture format that is recognised but not decoded.
-pub(super) fn unsupported(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(b"\xff\x0a") || bytes.starts_with(b"\0\0\0\x0cJXL ") {
-        return Some("JPEG XL");
+/// What the content says, of which the first 32 bytes are enough, but for
+/// raw files that begin like TIFF; `None` if it is no picture.
+pub(super) fn format(bytes: &[u8]) -> Option<Format> {
+    use Format::{Decoded, Previewed, Recognised};
+    if jpeg::is_jpeg(bytes) {
+        return Some(Decoded(ImageFormat::Jpeg));
     }
-    match (bytes.get(4..8)?, bytes.get(8..12)?) {
-        (b"ftyp", b"avif" | b"avis") => Some("AVIF"),
-        (b"ftyp", b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1") => {
-            Some("HEIC")
-        }
-        _ => None,
+    if let Some(raw) = raw_file(bytes) {
+        return Some(Previewed(raw));
+    }
+    if bytes.starts_with(b"\xff\x0a") || bytes.starts_with(b"\0\0\0\x0cJXL ") {
+        return Some(Recognised("JPEG XL"));
+    }
+    if let (Some(b"ftyp"), Some(brand)) = (bytes.get(4..8), bytes.get(8..12)) {
+        return match brand {
+            b"avif" | b"avis" => Some(Recognised("AVIF")),
+            // The general brands may stand before AVIF's own.
+            b"mif1" | b"msf1" | b"miaf" if is_named_avif(bytes) => Some(Recognised("AVIF")),
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1"
+            | b"miaf" => Some(Previewed("HEIC")),
+            b"crx " => Some(Previewed("CR3")),
+            _ => None,
+        };
+    }
+    let format = image::guess_format(bytes).ok()?;
+    format.reading_enabled().then_some(Decoded(format))
+}
+
+/// Whether the `ftyp` box names AVIF among the compatible brands.
+fn is_named_avif(bytes: &[u8]) -> bool {
+    let length = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
+    let brands = bytes.get(16..length.min(bytes.len()).min(256)).unwrap_or_default();
+    brands.chunks_exact(4).any(|one| one == b"avif")
+}
+
+/// The name of a camera's raw format.
+fn raw_file(bytes: &[u8]) -> Option<&'static str> {
+    let starts: [(&[u8], _); 8] = [
+        (b"FUJIFILMCCD-RAW", "RAF"),
+        (b"IIRO", "ORF"),
+        (b"IIRS", "ORF"),
+        (b"MMOR", "ORF"),
+        (b"IIU\0", "RW2"),
+        (b"II\x1a\0\0\0HEAPCCDR", "CRW"),
+        (b"\0MRM", "MRW"),
+        (b"FOVb", "X3F"),
+    ];
+    if let Some((_, name)) = starts.iter().find(|(start, _)| bytes.starts_with(start)) {
+        return Some(name);
+    }
+    let is_tiff = bytes.starts_with(b"II*\0") || bytes.starts_with(b"MM\0*");
+    match bytes.get(8..10) {
+        _ if !is_tiff => None,
+        Some(b"CR") => Some("CR2"),
+        _ => tiff::outline(bytes)?.raw_format(),
     }
 }
 
@@ -59,13 +106,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_jpeg_that_ends_in_its_scan_is_truncated() {
-        let thumbnail = b"\xff\xd8\xff\xe1 thumbnail \xff\xda data \xff\xd9".as_slice();
-        let whole = [thumbnail, b"\xff\xda data \xff\xd9"].concat();
-        assert!(!is_truncated_jpeg(&whole));
-        assert!(!is_truncated_jpeg(&[&whole, b" trailing".as_slice()].concat()));
-        assert!(is_truncated_jpeg(&whole[..whole.len() - 2]));
-        assert!(is_truncated_jpeg(&whole[..thumbnail.len() + 4]));
-        assert!(!is_truncated_jpeg(b"\x89PNG"));
+    fn the_content_tells_the_format() {
+        use Format::{Decoded, Previewed, Recognised};
+        let cases: [(&[u8], _); 14] = [
+            (b"\xff\xd8\xff\xe0", Some(Decoded(ImageFormat::Jpeg))),
+            (b"\x89PNG\r\n\x1a\n", Some(Decoded(ImageFormat::Png))),
+            (b"II*\0\x08\0\0\0", Some(Decoded(ImageFormat::Tiff))),
+            (b"II*\0\x10\0\0\0CR\x02\0", Some(Previewed("CR2"))),
+            (b"\0\0\0\x18ftypcrx \0\0\0\x01", Some(Previewed("CR3"))),
+            (b"FUJIFILMCCD-RAW 0201", Some(Previewed("RAF"))),
+            (b"IIRO\x08\0\0\0", Some(Previewed("ORF"))),
+            (b"IIU\0\x18\0\0\0", Some(Previewed("RW2"))),
+            (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Some(Previewed("HEIC"))),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", Some(Recognised("AVIF"))),
+            (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", Some(Recognised("AVIF"))),
+            (b"\0\0\0\x0cJXL \r\n\x87\n", Some(Recognised("JPEG XL"))),
+            (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", None),
+            (b"no picture", None),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(format(bytes), expected, "{}", bytes.escape_ascii());
+            for length in 0..bytes.len() {
+                let _ = format(&bytes[..length]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_extensions_are_sorted_and_each_there_once() {
+        assert!(EXTENSIONS.is_sorted_by(|a, b| a < b));
+        assert!(named_like_a_picture(Path::new("DSC_0001.NEF")));
+        assert!(!named_like_a_picture(Path::new("clip.mp4")));
     }
 }

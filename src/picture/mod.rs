@@ -4,21 +4,38 @@
 //! is the `image` crate's. Its JPEG decoder (zune-jpeg) rounds the inverse DCT
 //! and the colour conversion otherwise than libjpeg-turbo, which Pillow uses:
 //! 0.14 grey levels on average over photos, 4 at most.
+//!
+//! A JPEG or PNG file that ends too early gives the part that came. Of raw
+//! files and HEIC, the largest JPEG preview within them is shown.
+//!
+//! One picture takes 2 GiB of memory at most: its file and a decoder's copy of
+//! it, 512 MiB each, and 1 GiB of pixels and of what the decoder keeps until
+//! they are complete. A usual photo takes less than a tenth of that.
 
 mod error;
 mod format;
+mod jpeg;
+mod lenient;
+mod preview;
+mod salvage;
+mod tiff;
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{Cursor, Read};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits, Rgb, RgbImage};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
 pub use error::Error;
 pub use format::{looks_like_a_picture, named_like_a_picture};
 
 use crate::domain::PixelSize;
+use format::Format;
+use jpeg::{End, Order};
+use lenient::Lenient;
 
 /// Grows whenever more can be decoded: a file that failed before is then tried
 /// again.
@@ -27,9 +44,23 @@ pub const DECODERS: u32 = 1;
 /// A file longer than this is not read: no camera writes one.
 const MAX_FILE_BYTES: u64 = 512 << 20;
 
-/// A picture that would take more memory than this is not decoded. 178
-/// megapixels in 8-bit RGB.
+/// A picture that would take more memory than this is not decoded.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
+
+/// Nor is one of more pixels, which are to become 8-bit RGB: 178 million.
+const MAX_PIXELS: u64 = MAX_DECODED_BYTES / 3;
+
+/// Nor one whose decoder would keep more than this, its pixels included.
+const MAX_WORKING_BYTES: u64 = 1 << 30;
+
+/// A picture as it was decoded.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// Its pixels, upright.
+    pub picture: DynamicImage,
+    /// Whether its file ends too early and this is only the part that came.
+    pub salvaged: bool,
+}
 
 /// The content of the regular file at `path`.
 ///
@@ -51,39 +82,117 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// Decodes a picture and turns it upright by its EXIF orientation. Of an
-/// animation, the first frame.
+/// animation, the first frame; of a raw file or HEIC, the preview.
 ///
 /// # Errors
-/// If `bytes` are not a picture we can decode, or one that is too large. A
-/// decoder that panics is an error as well.
-pub fn decode(bytes: &[u8]) -> Result<DynamicImage, Error> {
+/// If `bytes` are not a picture we can decode, or one that is too large, or if
+/// less than a third of it is there. A decoder that panics is an error as
+/// well.
+pub fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
     panic::catch_unwind(AssertUnwindSafe(|| decode_within_limits(bytes)))
         .unwrap_or_else(|_| Err(Error::Damaged("its decoder gave up".into())))
 }
 
-fn decode_within_limits(bytes: &[u8]) -> Result<DynamicImage, Error> {
+fn decode_within_limits(bytes: &[u8]) -> Result<Decoded, Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
-    if let Some(name) = format::unsupported(bytes) {
-        return Err(Error::Unsupported(name));
+    match format::format(bytes).ok_or(Error::NotAPicture)? {
+        Format::Decoded(ImageFormat::Jpeg) => decode_jpeg(bytes, Orientation::NoTransforms),
+        Format::Decoded(format) => decode_as(bytes, format),
+        Format::Previewed(name) => decode_preview(bytes).ok_or(Error::Unsupported(name)),
+        Format::Recognised(name) => Err(Error::Unsupported(name)),
     }
-    if format::is_truncated_jpeg(bytes) {
-        return Err(Error::Damaged("it ends too early".into()));
+}
+
+/// The largest preview that can be decoded.
+fn decode_preview(bytes: &[u8]) -> Option<Decoded> {
+    let turned = preview::orientation(bytes).unwrap_or(Orientation::NoTransforms);
+    preview::previews(bytes).into_iter().find_map(|preview| decode_jpeg(preview, turned).ok())
+}
+
+/// Turned as it says itself, or else as `otherwise` says.
+fn decode_jpeg(bytes: &[u8], otherwise: Orientation) -> Result<Decoded, Error> {
+    let outline = jpeg::outline(bytes);
+    let order = outline.frame.map(|frame| frame.order);
+    if let Some(frame) = outline.frame {
+        let (width, height) = (u32::from(frame.width), u32::from(frame.height));
+        within_limits(width, height, frame.pixels() * 3)?;
+        if frame.kept() > MAX_WORKING_BYTES - frame.pixels() * 3 {
+            return Err(Error::TooMuchMemory);
+        }
     }
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let (bytes, is_cut) = match outline.end {
+        End::Whole(length) => (&bytes[..length], false),
+        End::Broken => (bytes, false),
+        // A file system may have set aside more than was written.
+        End::Cut => (without_zeros_at_the_end(bytes), true),
+    };
+    if is_cut && order == Some(Order::Components) {
+        return Err(Error::ends_too_early());
+    }
+    let early = |error| if is_cut { Error::ends_too_early() } else { Error::from_image(error) };
+    let mut decoder = reader(bytes, ImageFormat::Jpeg).into_decoder().map_err(early)?;
+    let own = decoder.orientation().map_err(early)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(early)?;
+    if is_cut {
+        // The last row of blocks may be half filled in, and the one above is
+        // smoothed into it.
+        let doubtful = match (order, outline.frame) {
+            (Some(Order::Rows), Some(frame)) => frame.rows_together + 1,
+            _ => 0,
+        };
+        picture = salvage::salvaged(&picture, doubtful).ok_or_else(Error::ends_too_early)?;
+    }
+    picture.apply_orientation(if own == Orientation::NoTransforms { otherwise } else { own });
+    Ok(Decoded { picture, salvaged: is_cut })
+}
+
+fn without_zeros_at_the_end(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)]
+}
+
+fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<Decoded, Error> {
+    let mut decoder = reader(bytes, format).into_decoder().map_err(Error::from_image)?;
+    let (width, height) = decoder.dimensions();
+    within_limits(width, height, decoder.total_bytes())?;
+    let orientation = decoder.orientation().map_err(Error::from_image)?;
+    let ended_early = Cell::new(false);
+    let mut picture = if is_png_of_rows(bytes) {
+        let lenient = Lenient { inner: decoder, ended_early: &ended_early };
+        DynamicImage::from_decoder(lenient).map_err(Error::from_image)?
+    } else {
+        DynamicImage::from_decoder(decoder).map_err(Error::from_image)?
+    };
+    let salvaged = ended_early.get();
+    if salvaged {
+        picture = salvage::salvaged(&picture, 0).ok_or_else(Error::ends_too_early)?;
+    }
+    picture.apply_orientation(orientation);
+    Ok(Decoded { picture, salvaged })
+}
+
+fn within_limits(width: u32, height: u32, bytes: u64) -> Result<(), Error> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MAX_PIXELS || bytes > MAX_DECODED_BYTES {
+        return Err(Error::TooLarge { width, height });
+    }
+    Ok(())
+}
+
+/// Reads `bytes` as `format`, within limits.
+fn reader(bytes: &[u8], format: ImageFormat) -> ImageReader<Cursor<&[u8]>> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(Error::from_image)?;
-    let (width, height) = decoder.dimensions();
-    if decoder.total_bytes() > MAX_DECODED_BYTES {
-        return Err(Error::TooLarge { width, height });
-    }
-    let orientation = decoder.orientation().map_err(Error::from_image)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(Error::from_image)?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
+    reader
+}
+
+/// Whether this is a PNG file whose rows come from top to bottom; its header
+/// says at this place that they are not interlaced.
+fn is_png_of_rows(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x89PNG") && bytes.get(28) == Some(&0)
 }
 
 /// As a model sees it: 8-bit RGB, transparent parts on white.

@@ -168,7 +168,8 @@ fn bad_files_are_listed_and_the_good_ones_stored() {
     for n in 0..200 {
         fs::write(folder.join(format!("bad-{n}.jpg")), "not a picture").unwrap();
     }
-    fs::copy(fixture("pictures/truncated.jpg"), folder.join("truncated.jpg")).unwrap();
+    let photo = fs::read(fixture("pictures/photo.jpg")).unwrap();
+    fs::write(folder.join("truncated.jpg"), &photo[..photo.len() / 4]).unwrap();
     fs::write(folder.join("empty.png"), "").unwrap();
     fs::write(folder.join("photo.avif"), b"\0\0\0\x20ftypavif........").unwrap();
     fs::write(folder.join("bomb.png"), png_header(60_000, 60_000)).unwrap();
@@ -216,12 +217,10 @@ fn every_kind_of_picture_is_embedded() {
     let folder = machine.0.path().join("kinds");
     fs::create_dir(&folder).unwrap();
     for file in fs::read_dir(fixture("pictures")).unwrap().map(Result::unwrap) {
-        if file.file_name() != "truncated.jpg" {
-            fs::copy(file.path(), folder.join(file.file_name())).unwrap();
-        }
+        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
     }
     let loaded = machine.run([OsStr::new("load"), folder.as_os_str()]).ends(0);
-    assert!(loaded.out().contains("14 embedded"), "{}", loaded.out());
+    assert!(loaded.out().contains("15 embedded"), "{}", loaded.out());
 }
 
 #[cfg(unix)]

@@ -13,6 +13,7 @@ mod demo;
 mod hub;
 mod layers;
 mod living_folder;
+mod pictures;
 #[cfg(unix)]
 mod pty;
 #[cfg(unix)]
