@@ -200,6 +200,19 @@ async fn damage_anywhere_gives_an_answer_or_an_error() {
 }
 
 #[tokio::test]
+async fn a_picture_whose_row_is_lost_is_left_out_and_the_next_best_moves_up() {
+    let Place { folder: _folder, path } = place();
+    collection(&path, &records(3)).await;
+    let best = open(&path).await.unwrap().search(query(), 3).await.unwrap();
+    let statements = "PRAGMA foreign_keys = OFF; DELETE FROM picture WHERE path = ";
+    let lost = best[0].id.path().to_str().unwrap();
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch(&format!("{statements} CAST('{lost}' AS BLOB)")).unwrap();
+    let left = open(&path).await.unwrap().search(query(), 2).await.unwrap();
+    assert_eq!(left, best[1..]);
+}
+
+#[tokio::test]
 async fn a_second_writer_waits_and_then_says_so() {
     let Place { folder: _folder, path } = place();
     let store = create(&path).await.unwrap();

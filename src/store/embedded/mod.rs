@@ -264,19 +264,17 @@ impl Open {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        loop {
-            let (nearest, spread) = self.index.nearest(query, limit)?;
+        let (nearest, spread) = self.index.nearest(query, limit)?;
+        let hits = {
             let reader = self.reader();
             let hits = nearest.into_iter().map(|candidate| read::hit(&reader, candidate, &spread));
-            // None if a picture was removed while we searched: without it,
-            // another belongs among the best.
-            if let Some(hits) = hits.collect::<rusqlite::Result<Option<_>>>().at(&self.path)? {
-                return Ok(ranked(hits, limit));
-            }
-        }
+            hits.collect::<rusqlite::Result<Option<_>>>().at(&self.path)?
+        };
+        // None if a picture was removed while we searched, or lacks its row in
+        // a damaged file: without it, another belongs among the best.
+        hits.map_or_else(|| self.best_named(query, limit, |_| true), |hits| Ok(ranked(hits, limit)))
     }
 
-    /// Names the best of all until enough of them are below `within`.
     fn search_within(
         &self,
         query: &Embedding,
@@ -287,6 +285,17 @@ impl Open {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        self.best_named(query, limit, |hit| hit.id.location().starts_with(within))
+    }
+
+    /// Names the best of all until enough of them are `wanted`; passes over
+    /// those that cannot be named.
+    fn best_named(
+        &self,
+        query: &Embedding,
+        limit: usize,
+        wanted: impl Fn(&Hit) -> bool,
+    ) -> Result<Vec<Hit>, Error> {
         let (mut nearest, spread) = self.index.nearest(query, usize::MAX)?;
         nearest.sort_by(|a, b| b.similarity.cosine().total_cmp(&a.similarity.cosine()));
         let reader = self.reader();
@@ -298,7 +307,7 @@ impl Open {
                 break;
             }
             let hit = read::hit(&reader, candidate, &spread).at(&self.path)?;
-            hits.extend(hit.filter(|hit| hit.id.location().starts_with(within)));
+            hits.extend(hit.filter(&wanted));
         }
         Ok(ranked(hits, limit))
     }
