@@ -129,6 +129,19 @@ async fn a_database_of_another_program_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_database_of_another_program_gets_no_files_beside_it() {
+    let Place { folder, path } = place();
+    let connection = Connection::open(&path).unwrap();
+    connection.pragma_update(None, "journal_mode", "wal").unwrap();
+    connection.execute_batch("CREATE TABLE space (id)").unwrap();
+    drop(connection);
+    let before = fs::read(&path).unwrap();
+    assert_refused(&path, |error| matches!(error, Error::NotOurs { .. })).await;
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
 async fn a_newer_collection_asks_for_an_update_and_is_left_alone() {
     let Place { folder: _folder, path } = place();
     collection(&path, &records(3)).await;

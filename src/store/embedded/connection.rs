@@ -62,10 +62,12 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, Error> {
 /// Opens `name`, which is `path` or a URI of it, and makes sure that it is a
 /// collection (or empty) before anything else is done to it.
 fn open(path: &Path, name: &Path, flags: OpenFlags) -> Result<Connection, Failure> {
+    let has_log = has_content(&beside(path, "-wal"));
     let connection = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(PATIENCE)?;
-    // Closing a stranger's file must not move its log into it.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // Closing a stranger's file must not move its log into it. Where it has
+    // none, closing takes away the empty one that SQLite has made.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
     let kind = schema::identify(&connection)?;
     if kind == Kind::Foreign {
         return Err(Failure::Explained(Error::NotOurs { path: path.to_path_buf() }));
