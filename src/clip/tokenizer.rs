@@ -1,6 +1,7 @@
 //! Text to input ids, by the checkpoint's own tokenizer.
 
 use std::fmt;
+use std::panic;
 use std::path::Path;
 
 use tokenizers::models::bpe::BPE;
@@ -26,9 +27,10 @@ impl Tokenizer {
     /// Reads `tokenizer.json`.
     ///
     /// # Errors
-    /// If it is not one.
+    /// If it is not one. A parser that panics is an error as well.
     pub fn from_json(json: &[u8], context_length: usize) -> Result<Self, Error> {
-        let tokenizer = tokenizers::Tokenizer::from_bytes(json)
+        let tokenizer = panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(json))
+            .map_err(|_| malformed("tokenizer.json", "its parser gave up"))?
             .map_err(|e| malformed("tokenizer.json", &e.to_string()))?;
         Self::new(tokenizer, context_length)
     }
@@ -111,3 +113,16 @@ const END: &str = "<|endoftext|>";
 /// How CLIP cuts text into words before byte-pair encoding (its
 /// `simple_tokenizer.py`).
 const WORDS: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parser_that_panics_is_an_error() {
+        let json = br#"{"version": "1.0", "model": {"type": "BPE", "vocab": {}, "merges": []},
+            "decoder": {"type" "BPEDecoder"}}"#;
+        let error = Tokenizer::from_json(json, 77).unwrap_err().to_string();
+        assert!(error.contains("tokenizer.json"), "{error}");
+    }
+}
