@@ -68,12 +68,15 @@ fn candidates(typed: &str, home: Option<&Path>) -> Vec<PathBuf> {
     let mut candidates = vec![PathBuf::from(unquoted)];
     if let Some(address) = unquoted.strip_prefix("file://") {
         let path = address.strip_prefix("localhost").unwrap_or(address);
-        candidates = vec![PathBuf::from(percent_decoded(path))];
+        candidates = vec![path_of(percent_decoded(path))];
     } else if let (Some(rest), Some(home)) = (unquoted.strip_prefix("~/"), home) {
         candidates = vec![home.join(rest), home.join(unescaped(rest))];
     } else if unquoted.contains('\\') {
         candidates.push(PathBuf::from(unescaped(unquoted)));
     }
+    // How shells write a quote within quotes.
+    let quotes = [r"'\''", r#"'"'"'"#].into_iter().filter(|quote| unquoted.contains(quote));
+    candidates.extend(quotes.map(|quote| PathBuf::from(unquoted.replace(quote, "'"))));
     candidates
 }
 
@@ -87,7 +90,7 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
-fn percent_decoded(text: &str) -> String {
+fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -98,7 +101,20 @@ fn percent_decoded(text: &str) -> String {
         bytes.push(decoded.unwrap_or(*first));
         rest = if decoded.is_some() { &rest[3..] } else { tail };
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
+}
+
+/// The path of these bytes, which need not be UTF-8 on Unix.
+#[cfg(unix)]
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -178,6 +194,21 @@ mod tests {
     }
 
     #[test]
+    fn a_dropped_file_may_have_any_name() {
+        let typed = [
+            (r"'/cars/dad'\''s.jpg'", &b"/cars/dad's.jpg"[..]),
+            (r#"'/cars/dad'"'"'s.jpg'"#, b"/cars/dad's.jpg"),
+            #[cfg(unix)]
+            ("file:///cars/caf%E9", b"/cars/caf\xe9"),
+        ];
+        for (typed, path) in typed {
+            let path = path_of(path.to_vec());
+            let understood = parse(typed, |asked| asked == path, |_| false, None);
+            assert_eq!(understood, Some(Typed::Query(Query::Picture(path))), "{typed}");
+        }
+    }
+
+    #[test]
     fn an_address_is_one_word() {
         let address = "https://cars.example/red%20one.jpg?size=large";
         assert_eq!(parsed(&format!(" {address} ")), Some(Query::Address(address.into())));
@@ -193,7 +224,7 @@ mod tests {
 
     #[test]
     fn broken_percent_escapes_are_taken_as_they_are() {
-        assert_eq!(percent_decoded("%zz%4"), "%zz%4");
-        assert_eq!(percent_decoded("%C5%A1"), "š");
+        assert_eq!(percent_decoded("%zz%4"), b"%zz%4");
+        assert_eq!(percent_decoded("%C5%A1"), "š".as_bytes());
     }
 }
