@@ -52,6 +52,8 @@ pub mod clip;
 pub mod config;
 pub mod domain;
 pub mod dot_env;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod headless;
 mod http;
 pub mod hub;

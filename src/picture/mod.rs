@@ -44,8 +44,9 @@ pub const DECODERS: u32 = 1;
 /// A file longer than this is not read: no camera writes one.
 const MAX_FILE_BYTES: u64 = 512 << 20;
 
-/// A picture that would take more memory than this is not decoded.
-const MAX_DECODED_BYTES: u64 = 512 << 20;
+/// A picture that would take more memory than this is not decoded; fuzzing would
+/// spend its time on filling it.
+const MAX_DECODED_BYTES: u64 = if cfg!(fuzzing) { 4 << 20 } else { 512 << 20 };
 
 /// Nor is one of more pixels, which are to become 8-bit RGB: 178 million.
 const MAX_PIXELS: u64 = MAX_DECODED_BYTES / 3;

@@ -14,7 +14,7 @@ use crate::ui::message::Typed;
 /// file exists, so that a typing error is not searched for as words. A folder
 /// is one only if it starts like a path: `red` may be one and is a word. A `/`
 /// typed out of habit before words is passed over.
-pub(super) fn parse(
+pub(crate) fn parse(
     typed: &str,
     is_file: impl Fn(&Path) -> bool,
     is_folder: impl Fn(&Path) -> bool,
@@ -41,7 +41,7 @@ pub(super) fn parse(
 
 /// Whether it is searched for only when it is confirmed: it starts like a path
 /// or an address.
-pub(super) fn waits_for_enter(typed: &str) -> bool {
+pub(crate) fn waits_for_enter(typed: &str) -> bool {
     let typed = typed.trim();
     typed.len() > 1 && (is_rooted(typed) || is_address(typed))
 }

@@ -39,6 +39,8 @@ use tokio::task::spawn_blocking;
 pub(super) use self::columns::PathColumn;
 use self::failure::{At, STORING};
 use self::index::Index;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::sidecar::sum_anew;
 use self::space::Space;
 use super::{Error, Known, Listed, Listing, Page, Refused, VectorStore};
 use crate::domain::{CollectionSpec, Count, Embedding, Hit, ImageId, Record, SpaceSummary};

@@ -12,12 +12,12 @@ mod errors;
 mod input;
 mod passthrough;
 mod probe;
-mod replies;
+pub(crate) mod replies;
 mod screen;
 mod session;
 mod stop;
 mod tty;
-mod typed;
+pub(crate) mod typed;
 
 pub use end_request::EndRequest;
 pub use screen::{Error, Screen};

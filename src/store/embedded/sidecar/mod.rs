@@ -113,6 +113,18 @@ fn map(file: &File) -> Option<Mmap> {
     unsafe { Mmap::map(file) }.ok()
 }
 
+/// Gives a matrix file the checksum of what is in it, so that damage behind it
+/// is met.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn sum_anew(file: &mut [u8]) {
+    let Some(header) = file.first_chunk().and_then(Header::parse) else { return };
+    let mut sum = Checksum::new();
+    sum.update(&file[header::SIZE..]);
+    sum.update(&header.unsummed());
+    let header = Header { checksum: sum.finish(), ..header };
+    file[..header::SIZE].copy_from_slice(&header.bytes());
+}
+
 /// Bytes of an embedding in the file.
 fn row_bytes(dimension: usize) -> usize {
     scan::stride(dimension) * size_of::<f16>()
