@@ -354,7 +354,7 @@ impl Open {
         let place = sidecar::path(&self.path, &self.space);
         let saved = space::matrix_mark(connection, &self.space)?
             .and_then(|mark| sidecar::last_change(&place, &self.space, mark));
-        Ok(space::last_change(connection, &self.space)? - saved.unwrap_or(0))
+        Ok(space::last_change(connection, &self.space)?.saturating_sub(saved.unwrap_or(0)))
     }
 }
 

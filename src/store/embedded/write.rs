@@ -82,6 +82,10 @@ impl<'a> Batch<'a> {
     fn begin(connection: &'a mut Connection, space: &'a Space) -> rusqlite::Result<Self> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let seq = space::last_change(&transaction, space)?;
+        // No collection has been changed so often.
+        if !(0..i64::MAX / 2).contains(&seq) {
+            return Err(rusqlite::Error::IntegralValueOutOfRange(0, seq));
+        }
         Ok(Self { transaction, space, seq, folders: HashMap::new() })
     }
 
