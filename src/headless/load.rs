@@ -179,12 +179,9 @@ impl<'a, 'b> Load<'a, 'b> {
     fn may_erase(&mut self, gone: usize) -> io::Result<Option<bool>> {
         let folder = Printable::new(&self.folder).to_string();
         let pictures = if gone == 1 { "picture" } else { "pictures" };
-        let question = format!("erase {gone} {pictures} of {folder} whose files are gone?");
+        let what = format!("{gone} {pictures} of {folder} whose files are gone");
         if !(self.output.live && io::stdin().is_terminal()) {
-            writeln!(
-                self.output.err,
-                "error: {question} nobody can be asked, so nothing is erased"
-            )?;
+            writeln!(self.output.err, "error: nobody can be asked whether to erase {what}")?;
             writeln!(
                 self.output.err,
                 "hint: `--prune=few` erases a fifth of a folder at most without asking, \
@@ -192,7 +189,7 @@ impl<'a, 'b> Load<'a, 'b> {
             )?;
             return Ok(None);
         }
-        write!(self.output.err, "{question} [y/N] ")?;
+        write!(self.output.err, "erase {what}? [y/N] ")?;
         self.output.err.flush()?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
@@ -215,7 +212,7 @@ impl<'a, 'b> Load<'a, 'b> {
         if self.progress.failed_before > 0 {
             writeln!(
                 self.output.err,
-                "{} failed before and have not changed: `carlens status --failed` lists them",
+                "{} failed before, unchanged since: `carlens status --failed` lists them",
                 files(self.progress.failed_before)
             )?;
         }
