@@ -29,13 +29,7 @@ pub(super) fn delete(
     space: &Space,
     ids: &[ImageId],
 ) -> rusqlite::Result<usize> {
-    let mut batch = Batch::begin(connection, space)?;
-    let mut removed = 0;
-    for id in ids {
-        removed += usize::from(batch.delete(id)?);
-    }
-    batch.commit()?;
-    Ok(removed)
+    change_each(connection, space, ids, Batch::delete)
 }
 
 /// Hides what there is of `ids`; returns how many were not hidden before.
@@ -44,13 +38,7 @@ pub(super) fn hide(
     space: &Space,
     ids: &[ImageId],
 ) -> rusqlite::Result<usize> {
-    let mut batch = Batch::begin(connection, space)?;
-    let mut hidden = 0;
-    for id in ids {
-        hidden += usize::from(batch.hide(id)?);
-    }
-    batch.commit()?;
-    Ok(hidden)
+    change_each(connection, space, ids, Batch::hide)
 }
 
 /// Shows what is hidden of `ids`; returns how many that were.
@@ -59,13 +47,23 @@ pub(super) fn show(
     space: &Space,
     ids: &[ImageId],
 ) -> rusqlite::Result<usize> {
+    change_each(connection, space, ids, Batch::show)
+}
+
+/// Does `change` to each of `ids`; returns how many it was done to.
+fn change_each<'a>(
+    connection: &'a mut Connection,
+    space: &'a Space,
+    ids: &[ImageId],
+    change: fn(&mut Batch<'a>, &ImageId) -> rusqlite::Result<bool>,
+) -> rusqlite::Result<usize> {
     let mut batch = Batch::begin(connection, space)?;
-    let mut shown = 0;
+    let mut changed = 0;
     for id in ids {
-        shown += usize::from(batch.show(id)?);
+        changed += usize::from(change(&mut batch, id)?);
     }
     batch.commit()?;
-    Ok(shown)
+    Ok(changed)
 }
 
 /// A transaction that numbers its changes.
@@ -214,8 +212,10 @@ impl<'a> Batch<'a> {
         Ok(folder)
     }
 
+    /// The embedding goes with its picture.
     fn delete(&mut self, id: &ImageId) -> rusqlite::Result<bool> {
-        let Some(picture) = self.remove_picture(id)? else { return Ok(false) };
+        let Some(picture) = self.picture(id)? else { return Ok(false) };
+        self.transaction.prepare_cached("DELETE FROM picture WHERE id = ?1")?.execute([picture])?;
         self.bury(picture)?;
         Ok(true)
     }
@@ -227,20 +227,6 @@ impl<'a> Batch<'a> {
             .prepare_cached("INSERT INTO tombstone (space, seq, picture) VALUES (?1, ?2, ?3)")?
             .execute([self.space.id, self.seq, picture])
             .map(|_| ())
-    }
-
-    /// The embedding goes with its picture.
-    fn remove_picture(&self, id: &ImageId) -> rusqlite::Result<Option<i64>> {
-        self.transaction
-            .prepare_cached(
-                "DELETE FROM picture WHERE space = ?1 AND path = ?3
-                 AND folder = (SELECT id FROM folder WHERE path = ?2) RETURNING id",
-            )?
-            .query_row(
-                params![self.space.id, PathColumn(id.folder()), PathColumn(id.path())],
-                |row| row.get(0),
-            )
-            .optional()
     }
 
     fn commit(self) -> rusqlite::Result<()> {

@@ -98,10 +98,7 @@ impl Saved {
     }
 
     fn sum(&self) -> u64 {
-        let mut sum = Checksum::new();
-        sum.update(&self.map[header::SIZE..]);
-        sum.update(&self.header.unsummed());
-        sum.finish()
+        sum(&self.header, &self.map[header::SIZE..])
     }
 }
 
@@ -113,15 +110,20 @@ fn map(file: &File) -> Option<Mmap> {
     unsafe { Mmap::map(file) }.ok()
 }
 
+/// The checksum of a matrix file with this header and what follows it.
+fn sum(header: &Header, body: &[u8]) -> u64 {
+    let mut sum = Checksum::new();
+    sum.update(body);
+    sum.update(&header.unsummed());
+    sum.finish()
+}
+
 /// Gives a matrix file the checksum of what is in it, so that damage behind it
 /// is met.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn sum_anew(file: &mut [u8]) {
     let Some(header) = file.first_chunk().and_then(Header::parse) else { return };
-    let mut sum = Checksum::new();
-    sum.update(&file[header::SIZE..]);
-    sum.update(&header.unsummed());
-    let header = Header { checksum: sum.finish(), ..header };
+    let header = Header { checksum: sum(&header, &file[header::SIZE..]), ..header };
     file[..header::SIZE].copy_from_slice(&header.bytes());
 }
 
