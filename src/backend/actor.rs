@@ -290,13 +290,13 @@ impl Work {
     }
 
     async fn prune(&self, folder: &Path, prune: Prune) -> Result<usize, Failure> {
-        let doing = || format!("removing pictures that are gone from {}", Printable::new(folder));
         let _here = self.loading.lock().await;
         let collection = self.collection.on_this_machine();
         let turn = Turn::wait(collection, async || {}).await;
-        let _turn = turn.map_err(|e| Failure::new(doing(), &e))?;
+        let _turn = turn.map_err(|e| Failure::new(gone::erasing(folder), &e))?;
         let store = self.session().await?.for_load().await;
-        gone::erase(&store.map_err(|e| Failure::new(doing(), &e))?, folder, prune).await
+        let store = store.map_err(|e| Failure::new(gone::erasing(folder), &e))?;
+        gone::erase(&store, folder, prune).await
     }
 
     async fn copy(self, id: RequestId, copy: impl FnOnce(CollectionSpec) -> Copy) {

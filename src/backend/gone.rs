@@ -6,7 +6,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +13,8 @@ use tokio::task::spawn_blocking;
 
 use super::message::{Failure, Prune};
 use crate::domain::{ImageId, Printable};
-use crate::store::{self, Known, Listed, Page, VectorStore};
+use crate::picture;
+use crate::store::{self, Listed, Page, VectorStore};
 
 /// Pictures hidden or removed at a time.
 const BATCH: usize = 256;
@@ -33,12 +33,12 @@ pub(super) struct Outcome {
     pub(super) renamed: usize,
 }
 
-/// Hides the pictures at or below `parts` whose files are gone, unless those are
-/// too many at once. The files `found` are there; nothing is known of what is
-/// below `unseen`.
+/// Hides the pictures below `folder` whose files are gone, unless those are too
+/// many at once. The files `found` are there; nothing is known of what is below
+/// `unseen`.
 pub(super) async fn hide(
     store: &Arc<dyn VectorStore>,
-    parts: &[PathBuf],
+    folder: &Path,
     found: &HashSet<PathBuf>,
     unseen: &[PathBuf],
 ) -> Result<Outcome, store::Error> {
@@ -48,7 +48,7 @@ pub(super) async fn hide(
     let may_be_gone = |path: &PathBuf| {
         !found.contains(path) && !unseen.iter().any(|unseen| path.starts_with(unseen))
     };
-    let mut shown = below(store, parts).await?;
+    let mut shown = below(store, folder).await?;
     shown.retain(|listed| !listed.known.hidden && may_be_gone(&listed.id.location()));
     let gone = gone(shown).await;
     if gone.is_empty() {
@@ -77,7 +77,7 @@ pub(super) async fn count(
     store: &Arc<dyn VectorStore>,
     folder: &Path,
 ) -> Result<usize, store::Error> {
-    Ok(gone(below(store, &[folder.to_owned()]).await?).await.len())
+    Ok(gone(below(store, folder).await?).await.len())
 }
 
 /// Removes the pictures below `folder` whose files are gone, hidden ones
@@ -87,14 +87,13 @@ pub(super) async fn erase(
     folder: &Path,
     prune: Prune,
 ) -> Result<usize, Failure> {
-    let doing = || format!("removing pictures that are gone from {}", Printable::new(folder));
-    let failed = |error: store::Error| Failure::new(doing(), &error);
-    let known = below(store, &[folder.to_owned()]).await.map_err(failed)?;
+    let failed = |error: store::Error| Failure::new(erasing(folder), &error);
+    let known = below(store, folder).await.map_err(failed)?;
     let all = known.len();
     let gone = gone(known).await;
     if prune == Prune::Few && gone.len() as u64 * FEW > all as u64 {
         let cause = format!("{} of {all} are gone, as if a disk was missing", gone.len());
-        return Err(Failure::because(doing(), cause)
+        return Err(Failure::because(erasing(folder), cause)
             .hint("nothing was removed; if they are gone for good: `carlens load --prune=all`"));
     }
     let ids: Vec<ImageId> = gone.into_iter().map(|listed| listed.id).collect();
@@ -105,18 +104,17 @@ pub(super) async fn erase(
     Ok(erased)
 }
 
-/// The pictures at or below one of `parts`.
-async fn below(
-    store: &Arc<dyn VectorStore>,
-    parts: &[PathBuf],
-) -> Result<Vec<Listed>, store::Error> {
+/// What [`erase`] does, for an error.
+pub(super) fn erasing(folder: &Path) -> String {
+    format!("removing pictures that are gone from {}", Printable::new(folder))
+}
+
+/// The pictures below `folder`.
+async fn below(store: &Arc<dyn VectorStore>, folder: &Path) -> Result<Vec<Listed>, store::Error> {
     let (mut below, mut page) = (Vec::new(), Some(Page::default()));
     while let Some(this) = page {
         let listing = store.list(this).await?;
-        let is_below = |listed: &Listed| {
-            let location = listed.id.location();
-            parts.iter().any(|part| location.starts_with(part))
-        };
+        let is_below = |listed: &Listed| listed.id.location().starts_with(folder);
         below.extend(listing.pictures.into_iter().filter(is_below));
         page = listing.next;
     }
@@ -131,8 +129,7 @@ async fn gone(pictures: Vec<Listed>) -> Vec<Listed> {
 }
 
 fn is_absent(location: &Path) -> bool {
-    fs::metadata(location)
-        .is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
+    fs::metadata(location).is_err_and(|error| picture::Error::from(error).is_absence())
 }
 
 /// Parts those whose content the collection has by the name of a file that is
@@ -143,21 +140,19 @@ async fn renamed(
 ) -> Result<(Vec<ImageId>, Vec<ImageId>), store::Error> {
     let (mut renamed, mut rest) = (Vec::new(), Vec::new());
     for batch in gone.chunks(BATCH) {
-        let hash = |listed: &Listed| match listed.known {
-            Known { stamp: Some(stamp), .. } => Some(stamp.hash),
-            Known { stamp: None, .. } => None,
-        };
+        let hash = |listed: &Listed| listed.known.stamp.map(|stamp| stamp.hash);
         let same = store.with_content(batch.iter().filter_map(hash).collect()).await?;
         let places: Vec<_> = same
             .into_iter()
             .filter_map(|record| Some((record.stamp?.hash, record.id.location())))
             .collect();
-        let there = move || -> HashMap<[u8; 32], PathBuf> {
-            places.into_iter().filter(|(_, location)| location.is_file()).collect()
+        let there = move || -> HashSet<[u8; 32]> {
+            let there = places.into_iter().filter(|(_, location)| location.is_file());
+            there.map(|(hash, _)| hash).collect()
         };
         let there = spawn_blocking(there).await.unwrap_or_default();
         for listed in batch {
-            let is_there = hash(listed).is_some_and(|hash| there.contains_key(&hash));
+            let is_there = hash(listed).is_some_and(|hash| there.contains(&hash));
             let ids = if is_there { &mut renamed } else { &mut rest };
             ids.push(listed.id.clone());
         }

@@ -24,7 +24,7 @@ use super::storing::{Parcel, Stored, Storing};
 use super::turn::Turn;
 use super::walk::{self, Found};
 use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record, SpaceSummary};
-use crate::store::{self, Collection, Failures, Refused, VectorStore};
+use crate::store::{self, Collection, Refused, VectorStore};
 
 /// Pictures embedded and stored together: the longest a search waits behind a
 /// load, and the most a cancel or a power cut throws away.
@@ -68,9 +68,7 @@ impl Load {
         let Some(opened) = token.run_until_cancelled(self.plan(&folder)).await else {
             return Ok(Ending::Cancelled);
         };
-        let opened = opened?;
-        let parts = vec![folder.clone()];
-        let progress = self.round(&folder, parts, opened).await?;
+        let progress = self.update(&folder, opened?).await?;
         let cancelled = token.is_cancelled();
         Ok(if cancelled { Ending::Cancelled } else { Ending::Finished(progress) })
     }
@@ -84,17 +82,12 @@ impl Load {
         turn.await.map_err(|e| Failure::new("preparing to load", &e))
     }
 
-    /// Brings the collection up to date with the `parts` of `folder`.
-    async fn round(
-        &mut self,
-        folder: &Path,
-        parts: Vec<PathBuf>,
-        opened: Opened,
-    ) -> Result<LoadProgress, Failure> {
+    /// Brings the collection up to date with `folder`.
+    async fn update(&mut self, folder: &Path, opened: Opened) -> Result<LoadProgress, Failure> {
         let Opened { store, roots } = opened;
         let token = self.control.token.clone();
         let mut tally = Tally::new(folder, self.journal(folder));
-        let (paths, problems) = self.list(folder, &parts, &mut tally).await?;
+        let (paths, problems) = self.list(folder, &mut tally).await?;
         let found = paths.iter().map(|path| folder.join(path)).collect();
         let unseen: Vec<PathBuf> = problems.iter().map(|p| folder.join(&p.path)).collect();
         let (reader, read) = mpsc::channel(BATCH);
@@ -104,7 +97,7 @@ impl Load {
             problems,
             roots,
             store: Arc::clone(&store),
-            failures: self.failures().await?,
+            collection: self.collection.on_this_machine().to_owned(),
             preprocessor: self.session.preprocessor.clone(),
             token: token.clone(),
         };
@@ -113,7 +106,7 @@ impl Load {
         let stopped = || Failure::because("reading the pictures", "its thread has stopped");
         reading.await.map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
-            let outcome = gone::hide(&store, &parts, &found, &unseen).await;
+            let outcome = gone::hide(&store, folder, &found, &unseen).await;
             tally.gone(outcome.map_err(|e| Failure::new("looking for files that are gone", &e))?);
         }
         // The last word on numbers, however it ended.
@@ -121,12 +114,6 @@ impl Load {
         ended?;
         store.optimize().await;
         Ok(tally.progress())
-    }
-
-    async fn failures(&self) -> Result<Failures, Failure> {
-        let collection = self.collection.on_this_machine().to_owned();
-        let open = move || Failures::beside(&collection);
-        spawn_blocking(open).await.map_err(|e| Failure::new("reading what failed before", &e))
     }
 
     /// Opens the store and says what is going to happen.
@@ -145,19 +132,16 @@ impl Load {
         Ok(Opened { store, roots: Roots::new(known, folder) })
     }
 
-    /// The pictures in the `parts` of `folder`, sorted, and what was in the way.
+    /// The pictures below `folder`, sorted, and what was in the way.
     async fn list(
         &self,
         folder: &Path,
-        parts: &[PathBuf],
         tally: &mut Tally,
     ) -> Result<(Vec<PathBuf>, Vec<FileProblem>), Failure> {
-        let token = self.control.token.clone();
-        let (folder, parts) = (folder.to_owned(), parts.to_vec());
+        let (token, folder) = (self.control.token.clone(), folder.to_owned());
         let list = move || {
             let (mut paths, mut problems) = (Vec::new(), Vec::new());
-            let found = parts.iter().flat_map(|part| walk::walk(&folder, part));
-            for found in found.take_while(|_| !token.is_cancelled()) {
+            for found in walk::walk(&folder).take_while(|_| !token.is_cancelled()) {
                 match found {
                     Found::Picture(path) => paths.push(path),
                     Found::Problem(problem) => problems.push(problem),

@@ -82,7 +82,8 @@ pub(super) struct Reader {
     pub(super) problems: Vec<FileProblem>,
     pub(super) roots: Roots,
     pub(super) store: Arc<dyn VectorStore>,
-    pub(super) failures: Failures,
+    /// Beside what is remembered which files failed.
+    pub(super) collection: PathBuf,
     pub(super) preprocessor: Preprocessor,
     /// Ends the lookups in the collection, which may take long.
     pub(super) token: CancellationToken,
@@ -122,8 +123,9 @@ impl Reader {
         let (done, ended) = oneshot::channel();
         thread::Builder::new().name("reader".into()).spawn(move || {
             priority::lower();
-            let reading =
-                Reading { failed: self.failures.below(&self.folder), reader: self, runtime, read };
+            let failures = Failures::beside(&self.collection);
+            let failed = failures.below(&self.folder);
+            let reading = Reading { reader: self, failures, failed, runtime, read };
             if let Err(Stop::Store(error)) = reading.run() {
                 // If the receiver has left, nobody needs to know.
                 let _ = reading.read.blocking_send(Read::Stopped(error));
@@ -138,6 +140,7 @@ impl Reader {
 /// A reader at work.
 struct Reading {
     reader: Reader,
+    failures: Failures,
     /// What failed at earlier loads, by location.
     failed: HashMap<PathBuf, Failed>,
     runtime: Handle,
@@ -179,7 +182,7 @@ impl Reading {
         if let Some(well) = read.well().map(ImageId::location)
             && self.failed.contains_key(&well)
         {
-            self.reader.failures.forget(&well);
+            self.failures.forget(&well);
         }
         self.read.blocking_send(read).map_err(|_| Stop::Unwanted)
     }
@@ -189,7 +192,7 @@ impl Reading {
         let is_gone = |path: &&PathBuf| {
             fs::symlink_metadata(path).is_err_and(|error| picture::Error::from(error).is_absence())
         };
-        self.failed.keys().filter(is_gone).for_each(|path| self.reader.failures.forget(path));
+        self.failed.keys().filter(is_gone).for_each(|path| self.failures.forget(path));
     }
 
     fn ask<T>(&self, question: impl Future<Output = Result<T, store::Error>>) -> Result<T, Stop> {
@@ -298,7 +301,7 @@ impl Reading {
         if self.failed.get(location) == Some(&failed) {
             return Read::FailedBefore(self.reader.roots.id(location));
         }
-        self.reader.failures.remember(&failed);
+        self.failures.remember(&failed);
         let path = location.strip_prefix(&self.reader.folder).unwrap_or(location).to_owned();
         Read::Problem(FileProblem { path, reason: failed.reason })
     }

@@ -16,7 +16,6 @@ pub(super) struct Storing {
 }
 
 /// What is stored together.
-#[derive(Default)]
 pub(super) struct Parcel {
     /// Pictures whose file was written again with the same content.
     pub(super) touched: Vec<Record>,

@@ -19,19 +19,18 @@ pub(super) enum Found {
     Problem(FileProblem),
 }
 
-/// Walks the part of the canonical `folder` at or below `part` in the order of
-/// names; hidden files and what operating systems leave behind are passed over.
+/// Walks the canonical `folder` in the order of names; hidden files and what
+/// operating systems leave behind are passed over.
 ///
 /// Symbolic links are followed where they lead to what is not met otherwise:
 /// one to a file or folder that the walk meets by its own name is passed over,
 /// and so is a second one to the same folder. That cuts every loop of them,
 /// and any number of links to links costs no more than what they lead to.
-pub(super) fn walk(folder: &Path, part: &Path) -> impl Iterator<Item = Found> {
+pub(super) fn walk(folder: &Path) -> impl Iterator<Item = Found> {
     let root = folder.to_owned();
     let mut links = Links { root: root.clone(), followed: HashSet::new() };
-    WalkDir::new(part)
+    WalkDir::new(folder)
         .follow_links(true)
-        .follow_root_links(false)
         .min_depth(1)
         .sort_by_file_name()
         .into_iter()
@@ -78,8 +77,7 @@ fn is_picture(entry: &DirEntry) -> bool {
             || entry.file_type().is_file() && picture::looks_like_a_picture(path))
 }
 
-/// Whether what has this name is passed over.
-pub(super) fn is_junk(name: &OsStr) -> bool {
+fn is_junk(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     let junk: [&[u8]; 6] = [
         b"Thumbs.db",
