@@ -74,6 +74,12 @@ pub(crate) fn wait_line(wait: &Wait) -> String {
     }
 }
 
+/// `1 picture`, `2 pictures`
+pub(crate) fn counted(n: usize, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{plural}")
+}
+
 fn megabytes(bytes: u64) -> u64 {
     bytes / 1_000_000
 }

@@ -5,10 +5,12 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::sleep;
+
+use crate::store;
 
 /// How often to look whether the other process has finished: nothing tells.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -45,7 +47,7 @@ impl Turn {
 
 /// A folder that cannot be written to is nobody's to change.
 fn open(collection: &Path) -> io::Result<Option<File>> {
-    let place = place(collection);
+    let place = store::beside(collection, "-turn");
     place.parent().map_or(Ok(()), fs::create_dir_all)?;
     match OpenOptions::new().create(true).truncate(false).write(true).open(place) {
         Ok(file) => Ok(Some(file)),
@@ -54,12 +56,6 @@ fn open(collection: &Path) -> io::Result<Option<File>> {
             Ok(None)
         }
     }
-}
-
-fn place(collection: &Path) -> PathBuf {
-    let mut place = collection.as_os_str().to_owned();
-    place.push("-turn");
-    place.into()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Pictures: what names one, and what is kept of it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Embedding, Similarity};
+use super::{Embedding, Printable, Similarity};
 
 /// Names a picture by the folder it was loaded from and its path relative to
 /// that folder, byte for byte as the file system has it.
@@ -94,11 +95,18 @@ pub struct Hit {
     pub stamp: Option<FileStamp>,
 }
 
-/// A picture file that could not be embedded.
+/// A picture file that could not be embedded. Shown as a sentence of path and
+/// reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileProblem {
     /// Its path relative to the loaded folder.
     pub path: PathBuf,
     /// Why, as the end of a sentence that begins with the path.
     pub reason: String,
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", Printable::new(&self.path), Printable::new(&self.reason))
+    }
 }

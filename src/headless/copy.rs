@@ -7,7 +7,6 @@ use super::{Outcome, Output, follow, json, show_progress, unanswered};
 use crate::backend::{
     Backend, Collection, Copied, CopyHow, Event, Request, RequestId, Verification,
 };
-use crate::domain::Printable;
 use crate::progress::copy_line;
 
 /// Copies one collection to another, and says whether all of it arrived.
@@ -33,8 +32,7 @@ pub async fn copy(
     line.clear(output.err)?;
     let Event::Copied(_, copied) = event else { return unanswered(event, output) };
     for problem in &copied.failed {
-        let (path, reason) = (Printable::new(&problem.path), Printable::new(&problem.reason));
-        writeln!(output.err, "{path} {reason}")?;
+        writeln!(output.err, "{problem}")?;
     }
     if json {
         writeln!(output.out, "{}", json::copied(&from_place, &to_place, &copied))?;

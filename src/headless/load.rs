@@ -8,7 +8,7 @@ use super::{Outcome, Output, follow, follow_quietly, json, show_progress, unansw
 use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Prune, Request, RequestId};
 use crate::cli::PruneChoice;
 use crate::domain::{FileProblem, Printable};
-use crate::progress::load_line;
+use crate::progress::{counted, load_line};
 
 /// Loads `folder`; without one the folders the collection has, or else
 /// `fallback`. Prints a summary.
@@ -178,8 +178,7 @@ impl<'a, 'b> Load<'a, 'b> {
     /// Whether the answer is yes; `None` where nobody can be asked.
     fn may_erase(&mut self, gone: usize) -> io::Result<Option<bool>> {
         let folder = Printable::new(&self.folder).to_string();
-        let pictures = if gone == 1 { "picture" } else { "pictures" };
-        let what = format!("{gone} {pictures} of {folder} whose files are gone");
+        let what = format!("{} of {folder} whose files are gone", counted(gone, "picture"));
         if !(self.output.live && io::stdin().is_terminal()) {
             writeln!(self.output.err, "error: nobody can be asked whether to erase {what}")?;
             writeln!(
@@ -213,7 +212,7 @@ impl<'a, 'b> Load<'a, 'b> {
             writeln!(
                 self.output.err,
                 "{} failed before, unchanged since: `carlens status --failed` lists them",
-                files(self.progress.failed_before)
+                counted(self.progress.failed_before, "file")
             )?;
         }
         let LoadProgress { found, hidden, missing, removed, .. } = self.progress;
@@ -252,10 +251,6 @@ impl<'a, 'b> Load<'a, 'b> {
             at.elapsed.as_secs_f64(),
         )
     }
-}
-
-fn files(count: usize) -> String {
-    if count == 1 { "1 file".into() } else { format!("{count} files") }
 }
 
 /// Those of `folders` that lie in no other of them: loading these loads all.

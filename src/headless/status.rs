@@ -43,8 +43,7 @@ pub async fn failed(
         writeln!(output.out, "{}", json::failed(&failed))?;
     } else {
         for problem in &failed {
-            let (path, reason) = (Printable::new(&problem.path), Printable::new(&problem.reason));
-            writeln!(output.out, "{path} {reason}")?;
+            writeln!(output.out, "{problem}")?;
         }
     }
     Ok(if failed.is_empty() { Outcome::Nothing } else { Outcome::Found })

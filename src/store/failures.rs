@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, Row, params};
 
-use super::embedded::PathColumn;
+use super::embedded::{PathColumn, beside};
 
 /// How long to wait for another process that is writing.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -53,9 +53,7 @@ impl Failures {
     /// If SQLite cannot even work in memory.
     #[must_use]
     pub fn beside(collection: &Path) -> Self {
-        let mut place = collection.as_os_str().to_owned();
-        place.push("-failed");
-        let place = PathBuf::from(place);
+        let place = beside(collection, "-failed");
         let connection = open(&place).or_else(|error| {
             tracing::warn!(%error, "the list of failed files is begun anew");
             let damaged = [ErrorCode::DatabaseCorrupt, ErrorCode::NotADatabase].map(Some);

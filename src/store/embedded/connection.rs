@@ -190,7 +190,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// The file whose name is that of `path` with `ending` after it.
-pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
     PathBuf::from(name)

@@ -37,6 +37,7 @@ use rusqlite::Connection;
 use tokio::task::spawn_blocking;
 
 pub(super) use self::columns::PathColumn;
+pub(crate) use self::connection::beside;
 use self::failure::{At, STORING};
 use self::index::Index;
 #[cfg(any(test, fuzzing))]

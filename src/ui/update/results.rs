@@ -7,6 +7,7 @@ use tui_input::Input;
 use super::failed;
 use crate::backend::{Event, Request};
 use crate::domain::Printable;
+use crate::progress::counted;
 use crate::ui::message::Effect;
 use crate::ui::state::{Answered, Focus, Notice, Overlay, State};
 use crate::ui::view::{self, Step};
@@ -151,9 +152,4 @@ pub(super) fn exported(state: &mut State, event: Event) {
         Event::Failed(_, failure) => Some(failed(&failure)),
         _ => None,
     };
-}
-
-/// `1 path`, `2 paths`
-fn counted(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

@@ -185,7 +185,7 @@ fn offered(state: &State, offer: &Offer, room: u16) -> String {
 fn finished(state: &State, progress: &LoadProgress) -> String {
     let LoadProgress { embedded, unchanged, failed, elapsed, .. } = progress;
     if *embedded == 0 && *failed == 0 {
-        return format!("{}, all up to date", text::counted(*unchanged as u64, "picture"));
+        return format!("{}, all up to date", progress::counted(*unchanged, "picture"));
     }
     let took = elapsed.as_secs_f64();
     let key = state.preferences.keymap.keys(Action::LoadView, Scope::Always);

@@ -10,6 +10,7 @@ use super::load::{self, Report};
 use super::text;
 use crate::backend::LoadProgress;
 use crate::domain::Printable;
+use crate::progress::counted;
 use crate::ui::action::{Action, Scope};
 use crate::ui::state::{BackendState, LoadState, State};
 
@@ -31,7 +32,7 @@ pub(super) fn draw(state: &State, scroll: u16, frame: &mut Frame<'_>) {
     frame.render_widget(Paragraph::new(lines), above);
     if !failed.is_empty() {
         let heading = Line::styled(
-            format!(" {} could not be embedded:", text::counted(failed.len() as u64, "file")),
+            format!(" {} could not be embedded:", counted(failed.len(), "file")),
             theme.error,
         );
         let list = failed.iter().skip(usize::from(scroll)).map(|problem| {

@@ -5,13 +5,14 @@ use ratatui::layout::{Constraint, Layout};
 use ratatui::text::Line;
 use tui_input::Input;
 
-use super::{layout, query, text};
+use super::{layout, query};
+use crate::progress::counted;
 use crate::ui::state::State;
 
 pub(super) fn draw(state: &State, folder: &Input, pictures: usize, frame: &mut Frame<'_>) {
     let theme = &state.preferences.theme;
     let area = super::window(frame, 64, 5);
-    let title = format!("Copy {} to the folder", text::counted(pictures as u64, "picture"));
+    let title = format!("Copy {} to the folder", counted(pictures, "picture"));
     frame.render_widget(super::block(theme, title, true), area);
     let [line, _, hint] = Layout::vertical([Constraint::Length(1); 3]).areas(layout::inside(area));
     query::input(folder, true, frame, line);

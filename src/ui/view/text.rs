@@ -67,12 +67,6 @@ pub(super) fn fitting(parts: impl IntoIterator<Item = Option<String>>, columns: 
     line
 }
 
-/// `1 picture`, `2 pictures`
-pub(super) fn counted(n: u64, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{plural}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
