@@ -204,9 +204,29 @@ pub struct Flags {
     /// Where the collection is: auto, embedded (this machine) or astra.
     #[arg(long, global = true, value_enum)]
     pub store: Option<StoreChoice>,
+    /// How commands tell of their progress on standard error: auto is a bar on
+    /// a terminal and a line every few seconds in a log; json, JSON lines.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "HOW")]
+    pub progress: ProgressChoice,
     /// How to draw pictures in the terminal application.
     #[arg(long, global = true, value_enum)]
     pub graphics: Option<GraphicsChoice>,
+}
+
+/// The `--progress` flag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProgressChoice {
+    /// A bar on a terminal, else lines.
+    #[default]
+    Auto,
+    /// A bar that is painted over.
+    Bar,
+    /// A line every few seconds.
+    Lines,
+    /// JSON lines, also for failures and warnings.
+    Json,
+    /// No progress.
+    None,
 }
 
 impl Cli {

@@ -57,6 +57,7 @@ pub mod fuzzing;
 pub mod headless;
 mod http;
 pub mod hub;
+mod pace;
 pub mod picture;
 mod progress;
 pub mod secret;

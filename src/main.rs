@@ -9,7 +9,7 @@ use carlens::backend::{self, Backend, CopyHow, Query};
 use carlens::cli::{Cli, Command, OutputArgs, StatusArgs, StoredAt};
 use carlens::config::{self, Config, Settings};
 use carlens::dot_env::DotEnv;
-use carlens::headless::{self, Format, Outcome, Output};
+use carlens::headless::{self, Format, Outcome, Output, Style};
 use carlens::hub::Hub;
 use carlens::secret::{self, Secret};
 use carlens::ui::terminal::{EndRequest, Screen};
@@ -21,16 +21,16 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misread(&error),
     };
-    match run(cli) {
+    let style = Style::of(cli.settings.progress);
+    match run(cli, style) {
         Ok(outcome) => outcome.into(),
         Err(error) if is_closed_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
-            // If even this cannot be printed, the exit code has to do.
-            let _ = writeln!(io::stderr(), "error: {}", chain(error.as_ref()));
             let advice = error.downcast_ref::<config::Error>().and_then(config::Error::advice);
-            if let Some(advice) = advice {
-                let _ = writeln!(io::stderr(), "hint: {advice}");
-            }
+            let (mut out, mut err) = (io::stdout(), io::stderr());
+            let mut output = Output::new(&mut out, &mut err, style);
+            // If even this cannot be printed, the exit code has to do.
+            let _ = output.error(&chain(error.as_ref()), advice.as_deref());
             Outcome::Failed.into()
         }
     }
@@ -50,7 +50,7 @@ fn misread(error: &clap::Error) -> ExitCode {
 
 type Error = Box<dyn std::error::Error>;
 
-fn run(cli: Cli) -> Result<Outcome, Error> {
+fn run(cli: Cli, style: Style) -> Result<Outcome, Error> {
     let file = cli.settings.config.clone();
     let dot_env = DotEnv::read(Path::new(".env"));
     let lookup = |name: &str| std::env::var_os(name);
@@ -63,7 +63,7 @@ fn run(cli: Cli) -> Result<Outcome, Error> {
         secret::keep_out_of_core_dumps();
     }
     match cli.command {
-        Some(command) => run_command(command, config, hub, |at: StoredAt| {
+        Some(command) => run_command(command, style, config, hub, |at: StoredAt| {
             let collection = at.collection.or_else(|| flags.collection.clone());
             resolve(Settings { store: Some(at.store), collection, ..flags.clone() })
         }),
@@ -74,13 +74,13 @@ fn run(cli: Cli) -> Result<Outcome, Error> {
 /// `at` gives the settings with another collection in use.
 fn run_command(
     command: Command,
+    style: Style,
     config: Config,
     hub: Hub,
     at: impl Fn(StoredAt) -> Result<Config, config::Error>,
 ) -> Result<Outcome, Error> {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
-    let live = err.is_terminal();
-    let mut output = Output { out: &mut out, err: &mut err, live };
+    let mut output = Output::new(&mut out, &mut err, style);
     let Config { limit, images, .. } = config;
     let settings = backend::Settings { model: config.model, hub, collection: config.collection };
     run_async(async {

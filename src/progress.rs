@@ -1,63 +1,127 @@
 //! Progress in words, the same in a terminal application and in a log.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::backend::{
     CopyProgress, LoadProgress, ModelProgress, PullProgress, Tower, Wait, WaitReason,
 };
 use crate::domain::Printable;
+use crate::pace::Pace;
 
-/// `12 of 60 pictures, 8.1/s, 6 s left: car-012.jpg`
-pub(crate) fn load_line(progress: &LoadProgress) -> String {
-    if !progress.walked {
-        return "looking for pictures".into();
+/// Something under way, in the parts that a narrow screen may leave out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Line {
+    /// Which of several things it is.
+    pub(crate) title: Option<String>,
+    /// How much of it is done, from 0 to 1, where that is known.
+    pub(crate) ratio: Option<f64>,
+    /// `14 of 60 pictures`
+    pub(crate) counts: String,
+    /// `7.0/s`
+    pub(crate) rate: Option<String>,
+    /// `6 s left`
+    pub(crate) left: Option<String>,
+    /// `2 failed`
+    pub(crate) failed: Option<String>,
+    /// The file last finished.
+    pub(crate) current: Option<String>,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(title) = &self.title {
+            write!(f, "{title}: ")?;
+        }
+        f.write_str(&self.counts)?;
+        for part in [&self.rate, &self.left, &self.failed].into_iter().flatten() {
+            write!(f, ", {part}")?;
+        }
+        self.current.as_ref().map_or(Ok(()), |current| write!(f, ": {current}"))
     }
+}
+
+/// Takes in how far a load is: pictures that are stored already cost no time.
+pub(crate) fn observe(pace: &mut Pace, progress: &LoadProgress) {
+    let costly = progress.embedded + progress.failed;
+    pace.observe(progress.elapsed, costly as u64, (progress.done() - costly) as u64);
+}
+
+/// How long the rest of a load takes, at this pace.
+pub(crate) fn time_left(pace: &Pace, progress: &LoadProgress) -> Option<Duration> {
+    let rest = progress.found.saturating_sub(progress.done());
+    pace.left(rest as u64).filter(|_| progress.walked)
+}
+
+/// `12 of 60 pictures, 8.1/s, 6 s left, 2 failed: car-012.jpg`
+pub(crate) fn load_line(progress: &LoadProgress, pace: &Pace) -> Line {
+    let left = time_left(pace, progress);
+    let current = progress.current.as_ref().map(|path| Printable::new(path).to_string());
+    line_of_load(progress, pace.rate(), left, current)
+}
+
+/// The same, where another process knows rate and time.
+pub(crate) fn line_of_load(
+    progress: &LoadProgress,
+    rate: Option<f64>,
+    left: Option<Duration>,
+    current: Option<String>,
+) -> Line {
     let (done, found) = (progress.done(), progress.found);
-    let pace = rate(done as u64, found as u64, progress.elapsed)
-        .map(|(rate, left)| format!(", {rate:.1}/s, {} left", seconds(left)));
-    let current = progress.current.as_ref().map(|path| format!(": {}", Printable::new(path)));
-    [format!("{done} of {found} pictures"), pace.unwrap_or_default(), current.unwrap_or_default()]
-        .concat()
+    if !progress.walked {
+        let so_far = if found > 0 { format!(", {found} so far") } else { String::new() };
+        return Line { counts: format!("looking for pictures{so_far}"), ..Line::default() };
+    }
+    let at = if progress.paused { "paused at " } else { "" };
+    let going = !progress.paused;
+    Line {
+        ratio: Some(ratio(done as u64, found as u64)),
+        counts: format!("{at}{done} of {found} pictures"),
+        rate: rate.filter(|_| going).map(|rate| format!("{rate:.1}/s")),
+        left: left.filter(|_| going).map(in_words),
+        failed: (progress.failed > 0).then(|| format!("{} failed", progress.failed)),
+        current,
+        ..Line::default()
+    }
 }
 
 /// `120 of 500 pictures, 81.0/s, 5 s left`
-pub(crate) fn copy_line(progress: &CopyProgress) -> String {
+pub(crate) fn copy_line(progress: &CopyProgress, pace: &Pace) -> Line {
     let (done, total) = (progress.done() as u64, progress.total.pictures);
-    let pace = rate(done, total, progress.elapsed)
-        .map(|(rate, left)| format!(", {rate:.1}/s, {} left", seconds(left)));
-    format!("{done} of {} pictures{}", progress.total, pace.unwrap_or_default())
+    Line {
+        ratio: Some(ratio(done, total)),
+        counts: format!("{done} of {} pictures", progress.total),
+        rate: pace.rate().map(|rate| format!("{rate:.1}/s")),
+        left: pace.left(total.saturating_sub(done)).map(in_words),
+        failed: (progress.failed > 0).then(|| format!("{} failed", progress.failed)),
+        ..Line::default()
+    }
 }
 
 /// `120 of 605 MB, 9.8 MB/s, 49 s left: model.safetensors`
-pub(crate) fn pull_line(progress: &PullProgress) -> String {
-    let here_before = progress.done - progress.received.min(progress.done);
-    let rest = progress.total.saturating_sub(here_before);
-    let pace = rate(progress.received, rest, progress.elapsed)
-        .map(|(rate, left)| format!(", {:.1} MB/s, {} left", rate / 1e6, seconds(left)));
-    format!(
-        "{} of {} MB{}: {}",
-        megabytes(progress.done),
-        megabytes(progress.total),
-        pace.unwrap_or_default(),
-        Printable::new(&progress.file)
-    )
+pub(crate) fn pull_line(progress: &PullProgress, pace: &Pace) -> Line {
+    bytes_line(progress.done, progress.total, pace, Printable::new(&progress.file).to_string())
 }
 
 /// `120 of 350 MB, 98.0 MB/s, 3 s left: clip-vit-b-32 for pictures`
-pub(crate) fn model_line(progress: &ModelProgress) -> String {
-    let pace = rate(progress.read, progress.total, progress.elapsed)
-        .map(|(rate, left)| format!(", {:.1} MB/s, {} left", rate / 1e6, seconds(left)));
+pub(crate) fn model_line(progress: &ModelProgress, pace: &Pace) -> Line {
     let tower = match progress.tower {
         Tower::Text => "words",
         Tower::Picture => "pictures",
     };
-    format!(
-        "{} of {} MB{}: {} for {tower}",
-        megabytes(progress.read),
-        megabytes(progress.total),
-        pace.unwrap_or_default(),
-        Printable::new(&progress.model)
-    )
+    let what = format!("{} for {tower}", Printable::new(&progress.model));
+    bytes_line(progress.read, progress.total, pace, what)
+}
+
+fn bytes_line(done: u64, total: u64, pace: &Pace, what: String) -> Line {
+    Line {
+        ratio: Some(ratio(done, total)),
+        counts: format!("{} of {} MB", megabytes(done), megabytes(total)),
+        rate: pace.rate().map(|rate| format!("{:.1} MB/s", rate / 1e6)),
+        left: pace.left(total.saturating_sub(done)).map(in_words),
+        current: Some(what),
+        ..Line::default()
+    }
 }
 
 /// `the database was asleep and is being resumed, 4 min 32 s left`
@@ -84,15 +148,14 @@ fn megabytes(bytes: u64) -> u64 {
     bytes / 1_000_000
 }
 
-/// Per second, and the time left; nothing before there is something to go by.
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn rate(done: u64, total: u64, elapsed: Duration) -> Option<(f64, Duration)> {
-    if done == 0 || elapsed < Duration::from_millis(500) {
-        return None;
-    }
-    let rate = done as f64 / elapsed.as_secs_f64();
-    let left = total.saturating_sub(done) as f64 / rate;
-    Some((rate, Duration::from_secs_f64(left)))
+/// How much of `total` is done, from 0 to 1; none of nothing.
+#[expect(clippy::cast_precision_loss, reason = "the length of a bar")]
+pub(crate) fn ratio(done: u64, total: u64) -> f64 {
+    if total == 0 { 0.0 } else { (done as f64 / total as f64).clamp(0.0, 1.0) }
+}
+
+fn in_words(left: Duration) -> String {
+    format!("{} left", seconds(left))
 }
 
 /// `49 s`, `3 min 20 s`, `2 h 5 min`

@@ -2,12 +2,15 @@
 
 use std::io;
 
-use super::progress_line::ProgressLine;
-use super::{Outcome, Output, follow, json, show_progress, unanswered};
+use serde_json::Value;
+
+use super::output::Underway;
+use super::{Outcome, Output, follow, json, json_lines, show_progress, unanswered};
 use crate::backend::{
-    Backend, Collection, Copied, CopyHow, Event, Request, RequestId, Verification,
+    Backend, Collection, Copied, CopyHow, CopyProgress, Event, Request, RequestId, Verification,
 };
-use crate::progress::copy_line;
+use crate::pace::Pace;
+use crate::progress::{Line, copy_line};
 
 /// Copies one collection to another, and says whether all of it arrived.
 ///
@@ -23,16 +26,20 @@ pub async fn copy(
 ) -> io::Result<Outcome> {
     let (from_place, to_place) = (from.place(), to.place());
     let request = Request::Copy { id: RequestId(1), from, to, how };
-    let mut line = ProgressLine::new(output.live);
+    let mut pace = Pace::default();
     let event = follow(backend, request, |event| match event {
-        Event::CopyProgress(_, progress) => line.show(output.err, &copy_line(&progress)),
-        event => show_progress(event, &mut line, output),
+        Event::CopyProgress(_, progress) => {
+            let costly = progress.copied + progress.failed;
+            pace.observe(progress.elapsed, costly as u64, progress.unchanged as u64);
+            output.show(&Copying { progress, pace: &pace })
+        }
+        event => show_progress(event, output),
     })
     .await?;
-    line.clear(output.err)?;
+    output.clear()?;
     let Event::Copied(_, copied) = event else { return unanswered(event, output) };
     for problem in &copied.failed {
-        writeln!(output.err, "{problem}")?;
+        output.say(&problem.to_string(), &json_lines::failed(None, problem))?;
     }
     if json {
         writeln!(output.out, "{}", json::copied(&from_place, &to_place, &copied))?;
@@ -63,8 +70,24 @@ fn summarise(copied: &Copied, output: &mut Output<'_>) -> io::Result<()> {
         verification.neighbours,
     )?;
     if !verification.is_good() {
-        writeln!(output.err, "error: the copy is not complete")?;
-        writeln!(output.err, "hint: copy again with --overwrite, which leaves nothing out")?;
+        let hint = "copy again with --overwrite, which leaves nothing out";
+        output.error("the copy is not complete", Some(hint))?;
     }
     Ok(())
+}
+
+/// A copy as it is now.
+struct Copying<'a> {
+    progress: CopyProgress,
+    pace: &'a Pace,
+}
+
+impl Underway for Copying<'_> {
+    fn line(&self) -> Line {
+        copy_line(&self.progress, self.pace)
+    }
+
+    fn object(&self) -> Value {
+        json_lines::copy_progress(&self.progress, self.pace)
+    }
 }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::backend::{Answer, Copied, LoadProgress, Query, Status};
 use crate::domain::{FileProblem, Hit, ModelId, Place, SpaceSummary};
 
-/// Version of everything here.
-const VERSION: u32 = 1;
+/// Version of everything here and in the JSON lines.
+pub(super) const VERSION: u32 = 1;
 
 /// `carlens search --json`.
 pub(super) fn answer(query: &Query, answer: &Answer) -> Value {
@@ -149,7 +149,7 @@ fn space(space: &SpaceSummary) -> Value {
     })
 }
 
-fn model(model: &ModelId) -> Value {
+pub(super) fn model(model: &ModelId) -> Value {
     json!({ "name": model.name, "fingerprint": model.fingerprint.to_string() })
 }
 

@@ -1,14 +1,17 @@
 //! `carlens load`.
 
-use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use super::progress_line::ProgressLine;
-use super::{Outcome, Output, follow, follow_quietly, json, show_progress, unanswered};
-use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Prune, Request, RequestId};
+use serde_json::Value;
+
+use super::output::Underway;
+use super::{Outcome, Output, follow, follow_quietly, json, json_lines, show_progress, unanswered};
+use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Prune, Remark, Request, RequestId};
 use crate::cli::PruneChoice;
 use crate::domain::{FileProblem, Printable};
-use crate::progress::{counted, load_line};
+use crate::pace::Pace;
+use crate::progress::{self, Line, counted, load_line};
 
 /// Loads `folder`; without one the folders the collection has, or else
 /// `fallback`. Prints a summary.
@@ -40,6 +43,8 @@ pub async fn load(
             let pruned = load.prune(backend, RequestId(3 * id + 1), prune).await?;
             ended = worse(ended, pruned);
         }
+        let last = json_lines::load_finished(&load.folder, &load.progress, load.ended);
+        load.output.tell_programs(&last)?;
         loaded.push(json::loaded(&load.folder, &load.progress, &load.failed, load.finished));
         if !json && load.progress.walked {
             load.summarise()?;
@@ -69,19 +74,20 @@ struct Load<'a, 'b> {
     progress: LoadProgress,
     failed: Vec<FileProblem>,
     finished: bool,
-    line: ProgressLine,
+    ended: &'static str,
+    pace: Pace,
     output: &'a mut Output<'b>,
 }
 
 impl<'a, 'b> Load<'a, 'b> {
     fn new(folder: PathBuf, output: &'a mut Output<'b>) -> Self {
-        let line = ProgressLine::new(output.live);
         Self {
             folder,
             progress: LoadProgress::default(),
             failed: Vec::new(),
             finished: false,
-            line,
+            ended: "stopped",
+            pace: Pace::default(),
             output,
         }
     }
@@ -89,49 +95,57 @@ impl<'a, 'b> Load<'a, 'b> {
     async fn run(&mut self, backend: &mut Backend, id: RequestId) -> io::Result<Outcome> {
         let request = Request::Load { id, folder: self.folder.clone() };
         let event = follow(backend, request, |event| self.watch(event)).await?;
-        self.line.clear(self.output.err)?;
+        self.output.clear()?;
+        self.ended = match &event {
+            Event::LoadFinished(..) => "finished",
+            Event::Failed(..) => "failed",
+            _ => "stopped",
+        };
+        if let Event::LoadFinished(_, progress) = &event {
+            self.finished = true;
+            self.progress = progress.clone();
+        }
         match event {
-            Event::LoadFinished(_, progress) => {
-                self.finished = true;
-                self.progress = progress;
-                self.outcome()
-            }
+            Event::LoadFinished(..) => self.outcome(),
             event => unanswered(event, self.output),
         }
     }
 
     fn watch(&mut self, event: Event) -> io::Result<()> {
         match event {
-            Event::LoadPlanned(_, plan) => self.announce(plan)?,
+            Event::LoadPlanned(_, plan) => self.announce(plan),
             Event::PictureFailed(_, problem) => {
-                self.line.clear(self.output.err)?;
                 let path = self.folder.join(&problem.path);
-                let reason = Printable::new(&problem.reason);
-                writeln!(self.output.err, "{} {reason}", Printable::new(&path))?;
+                let words =
+                    format!("{} {}", Printable::new(&path), Printable::new(&problem.reason));
+                let object = json_lines::failed(Some(&self.folder), &problem);
                 self.failed.push(problem);
+                self.output.say(&words, &object)
             }
             Event::LoadProgress(_, progress) => {
-                self.line.show(self.output.err, &load_line(&progress))?;
+                progress::observe(&mut self.pace, &progress);
                 self.progress = progress;
+                let (folder, progress, pace) = (&self.folder, &self.progress, &self.pace);
+                self.output.show(&Loading { folder, progress, pace })
             }
-            event => show_progress(event, &mut self.line, self.output)?,
+            event => show_progress(event, self.output),
         }
-        Ok(())
     }
 
     /// Embedding everything again beside an old model's space must not come
     /// as a surprise.
     fn announce(&mut self, plan: LoadPlan) -> io::Result<()> {
+        self.output.tell_programs(&json_lines::planned(&plan))?;
         if plan.new_space {
             for other in &plan.other_models {
-                writeln!(
-                    self.output.err,
+                let text = format!(
                     "the collection holds {} pictures embedded by {}, which stay as they are; \
                      embedding with {} beside them",
                     other.pictures,
                     other.model_name(),
                     Printable::new(&plan.model.name),
-                )?;
+                );
+                self.output.note(&text, None)?;
             }
         }
         self.folder = plan.folder;
@@ -179,51 +193,40 @@ impl<'a, 'b> Load<'a, 'b> {
     fn may_erase(&mut self, gone: usize) -> io::Result<Option<bool>> {
         let folder = Printable::new(&self.folder).to_string();
         let what = format!("{} of {folder} whose files are gone", counted(gone, "picture"));
-        if !(self.output.live && io::stdin().is_terminal()) {
-            writeln!(self.output.err, "error: nobody can be asked whether to erase {what}")?;
-            writeln!(
-                self.output.err,
-                "hint: `--prune=few` erases a fifth of a folder at most without asking, \
-                 `--prune=all` however many"
-            )?;
-            return Ok(None);
+        let question = format!("erase {what}?");
+        let answer = self.output.ask(&question)?;
+        if answer.is_none() {
+            let hint = "`--prune=few` erases a fifth of a folder at most without asking, \
+                        `--prune=all` however many";
+            let text = format!("nobody can be asked whether to erase {what}");
+            self.output.error(&text, Some(hint))?;
         }
-        write!(self.output.err, "erase {what}? [y/N] ")?;
-        self.output.err.flush()?;
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        Ok(Some(matches!(answer.trim(), "y" | "Y" | "yes")))
+        Ok(answer)
     }
 
     fn outcome(&mut self) -> io::Result<Outcome> {
-        if self.progress.missing > 0 {
-            writeln!(
-                self.output.err,
-                "warning: {} pictures have lost their files, so many at once as if a disk was \
-                 missing; they are not hidden",
-                self.progress.missing
-            )?;
-            writeln!(
-                self.output.err,
-                "hint: if they are gone for good, `carlens load --prune` erases them"
-            )?;
+        let LoadProgress { found, hidden, missing, removed, failed_before, .. } = self.progress;
+        if missing > 0 {
+            self.output.warn(&Remark {
+                text: format!(
+                    "{missing} pictures have lost their files, so many at once as if a disk was \
+                     missing; they are not hidden"
+                ),
+                hint: "if they are gone for good, `carlens load --prune` erases them".into(),
+            })?;
         }
-        if self.progress.failed_before > 0 {
-            writeln!(
-                self.output.err,
+        if failed_before > 0 {
+            let text = format!(
                 "{} failed before, unchanged since: `carlens status --failed` lists them",
-                counted(self.progress.failed_before, "file")
-            )?;
+                counted(failed_before, "file")
+            );
+            self.output.note(&text, None)?;
         }
-        let LoadProgress { found, hidden, missing, removed, .. } = self.progress;
         if found == 0 && hidden + missing + removed == 0 {
-            let folder = Printable::new(&self.folder);
-            writeln!(self.output.err, "error: there are no pictures in {folder}")?;
-            writeln!(
-                self.output.err,
-                "hint: JPEG, PNG, WebP, GIF, BMP and TIFF files are embedded, and the previews in \
-                 camera RAW and HEIC files, in subfolders too"
-            )?;
+            let text = format!("there are no pictures in {}", Printable::new(&self.folder));
+            let hint = "JPEG, PNG, WebP, GIF, BMP and TIFF files are embedded, and the previews in \
+                        camera RAW and HEIC files, in subfolders too";
+            self.output.error(&text, Some(hint))?;
             return Ok(Outcome::Nothing);
         }
         Ok(if self.failed.is_empty() { Outcome::Found } else { Outcome::Failed })
@@ -250,6 +253,23 @@ impl<'a, 'b> Load<'a, 'b> {
             counts.join(", "),
             at.elapsed.as_secs_f64(),
         )
+    }
+}
+
+/// A load as it is now.
+struct Loading<'a> {
+    folder: &'a Path,
+    progress: &'a LoadProgress,
+    pace: &'a Pace,
+}
+
+impl Underway for Loading<'_> {
+    fn line(&self) -> Line {
+        load_line(self.progress, self.pace)
+    }
+
+    fn object(&self) -> Value {
+        json_lines::load_progress(self.folder, self.progress, self.pace)
     }
 }
 

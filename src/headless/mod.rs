@@ -3,26 +3,31 @@
 //! Results go to standard output, everything else to standard error. A closed
 //! pipe is not an error.
 
+mod bar;
 mod copy;
 mod json;
+mod json_lines;
 mod load;
 mod model;
-mod progress_line;
+mod output;
+mod painting;
 mod search;
 mod status;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 pub use copy::copy;
 pub use load::load;
 pub use model::model;
+pub use output::{Output, Style};
 pub use search::{Format, search};
 pub use status::{failed, status};
 
-use self::progress_line::ProgressLine;
-use crate::backend::{Backend, Event, Failure, Remark, Request};
-use crate::progress::{model_line, wait_line};
+use self::output::Underway;
+use crate::backend::{Backend, Event, ModelProgress, Remark, Request, Wait};
+use crate::pace::Pace;
+use crate::progress::{Line, model_line, wait_line};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,30 +50,6 @@ impl From<Outcome> for ExitCode {
             Outcome::Failed => 2,
             Outcome::Interrupted => 130,
         })
-    }
-}
-
-/// Where a command prints.
-pub struct Output<'a> {
-    /// Results.
-    pub out: &'a mut dyn Write,
-    /// Progress and complaints.
-    pub err: &'a mut dyn Write,
-    /// Whether `err` is a terminal, where a line can be written over.
-    pub live: bool,
-}
-
-impl Output<'_> {
-    /// Says what failed, why, and what to try.
-    ///
-    /// # Errors
-    /// If standard error cannot be written to.
-    pub fn complain(&mut self, failure: &Failure) -> io::Result<()> {
-        writeln!(self.err, "error: {failure}")?;
-        if let Some(hint) = &failure.hint {
-            writeln!(self.err, "hint: {hint}")?;
-        }
-        Ok(())
     }
 }
 
@@ -120,26 +101,55 @@ async fn follow_quietly(
     request: Request,
     output: &mut Output<'_>,
 ) -> io::Result<Event> {
-    let mut line = ProgressLine::new(output.live);
-    let event = follow(backend, request, |event| show_progress(event, &mut line, output)).await?;
-    line.clear(output.err)?;
+    let event = follow(backend, request, |event| show_progress(event, output)).await?;
+    output.clear()?;
     Ok(event)
 }
 
 /// What every kind of request may have to tell on its way.
-fn show_progress(event: Event, line: &mut ProgressLine, output: &mut Output<'_>) -> io::Result<()> {
+fn show_progress(event: Event, output: &mut Output<'_>) -> io::Result<()> {
     match event {
-        Event::ModelProgress(_, progress) => {
-            line.show(output.err, &format!("reading {}", model_line(&progress)))
+        Event::ModelProgress(_, progress) => output.show(&Reading(progress)),
+        Event::Waiting(_, Some(wait)) => output.show(&Waiting(wait)),
+        Event::Waiting(_, None) => {
+            output.tell_programs(&json_lines::waiting(None))?;
+            output.clear()
         }
-        Event::Waiting(_, Some(wait)) => line.show(output.err, &wait_line(&wait)),
-        Event::Waiting(_, None) => line.clear(output.err),
-        Event::Remarked(_, remark) => {
-            line.clear(output.err)?;
-            writeln!(output.err, "warning: {}", remark.text)?;
-            writeln!(output.err, "hint: {}", remark.hint)
-        }
+        Event::Remarked(_, remark) => output.warn(&remark),
         _ => Ok(()),
+    }
+}
+
+/// The model, while it is being read: so quickly that its mean pace will do.
+struct Reading(ModelProgress);
+
+impl Reading {
+    fn pace(&self) -> Pace {
+        Pace::mean(self.0.elapsed, self.0.read)
+    }
+}
+
+impl Underway for Reading {
+    fn line(&self) -> Line {
+        let line = model_line(&self.0, &self.pace());
+        Line { counts: format!("reading {}", line.counts), ..line }
+    }
+
+    fn object(&self) -> serde_json::Value {
+        json_lines::model_progress(&self.0, &self.pace())
+    }
+}
+
+/// A database that is waited for.
+struct Waiting(Wait);
+
+impl Underway for Waiting {
+    fn line(&self) -> Line {
+        Line { counts: wait_line(&self.0), ..Line::default() }
+    }
+
+    fn object(&self) -> serde_json::Value {
+        json_lines::waiting(Some(&self.0))
     }
 }
 

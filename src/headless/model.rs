@@ -4,12 +4,13 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::progress_line::ProgressLine;
-use super::{Outcome, Output, follow, json as document, unanswered};
-use crate::backend::{Backend, Event, ModelEntry, Request, RequestId};
+use super::output::Underway;
+use super::{Outcome, Output, follow, json as document, json_lines, show_progress, unanswered};
+use crate::backend::{Backend, Event, ModelEntry, PullProgress, Request, RequestId};
 use crate::cli::ModelCommand;
 use crate::domain::Printable;
-use crate::progress::pull_line;
+use crate::pace::Pace;
+use crate::progress::{Line, pull_line};
 
 /// Lists, downloads or locates models.
 ///
@@ -68,14 +69,17 @@ fn describe(model: &ModelEntry, output: &mut Output<'_>) -> io::Result<()> {
 }
 
 async fn pull(backend: &mut Backend, name: String, output: &mut Output<'_>) -> io::Result<Outcome> {
-    let mut line = ProgressLine::new(output.live);
     let request = Request::Pull { id: RequestId(1), preset: name };
+    let mut pace = Pace::default();
     let event = follow(backend, request, |event| match event {
-        Event::PullProgress(_, progress) => line.show(output.err, &pull_line(&progress)),
-        _ => Ok(()),
+        Event::PullProgress(_, progress) => {
+            pace.observe(progress.elapsed, progress.received, 0);
+            output.show(&Pulling { progress, pace: &pace })
+        }
+        event => show_progress(event, output),
     })
     .await?;
-    line.clear(output.err)?;
+    output.clear()?;
     match event {
         Event::Pulled(_, folder) => {
             writeln!(output.out, "{}", Printable::new(&folder)).map(|()| Outcome::Found)
@@ -100,19 +104,35 @@ async fn path(
             writeln!(output.out, "{}", Printable::new(folder)).map(|()| Outcome::Found)
         }
         Some(model) if model.installed => {
-            writeln!(output.err, "{} is part of the program and has no folder", model.name)?;
-            Ok(Outcome::Nothing)
+            let text = format!("{} is part of the program and has no folder", model.name);
+            output.note(&text, None).map(|()| Outcome::Nothing)
         }
         Some(model) => {
-            writeln!(output.err, "{} is not on this machine", model.name)?;
-            writeln!(output.err, "hint: download it with `carlens model pull {}`", model.name)?;
+            let hint = format!("download it with `carlens model pull {}`", model.name);
+            output.note(&format!("{} is not on this machine", model.name), Some(&hint))?;
             Ok(Outcome::Nothing)
         }
         None => {
             let name = name.unwrap_or_default();
-            writeln!(output.err, "error: there is no model {}", Printable::new(&name))?;
-            writeln!(output.err, "hint: `carlens model list` shows the models there are")?;
+            let text = format!("there is no model {}", Printable::new(&name));
+            output.error(&text, Some("`carlens model list` shows the models there are"))?;
             Ok(Outcome::Failed)
         }
+    }
+}
+
+/// A download as it is now.
+struct Pulling<'a> {
+    progress: PullProgress,
+    pace: &'a Pace,
+}
+
+impl Underway for Pulling<'_> {
+    fn line(&self) -> Line {
+        pull_line(&self.progress, self.pace)
+    }
+
+    fn object(&self) -> Value {
+        json_lines::pull_progress(&self.progress, self.pace)
     }
 }

@@ -60,11 +60,11 @@ fn print(
     }
     if let Some(within) = within.filter(|_| answer.searched.pictures > 0) {
         let within = Printable::new(within);
-        writeln!(output.err, "nothing found: the collection has no pictures below {within}")?;
-        return Ok(Outcome::Nothing);
+        let text = format!("nothing found: the collection has no pictures below {within}");
+        return output.note(&text, None).map(|()| Outcome::Nothing);
     }
-    writeln!(output.err, "nothing found: the collection is empty")?;
-    writeln!(output.err, "hint: load a folder of pictures first, with `carlens load DIR`")?;
+    let hint = "load a folder of pictures first, with `carlens load DIR`";
+    output.note("nothing found: the collection is empty", Some(hint))?;
     Ok(Outcome::Nothing)
 }
 

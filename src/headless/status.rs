@@ -78,12 +78,11 @@ fn print(status: &Status, output: &mut Output<'_>) -> io::Result<()> {
         )?;
     }
     if let Some(offer) = &status.offer {
-        writeln!(
-            output.err,
-            "hint: `carlens model pull {}` downloads a much better model ({} MB)",
+        output.hint(&format!(
+            "`carlens model pull {}` downloads a much better model ({} MB)",
             offer.preset,
             offer.bytes / 1_000_000
-        )?;
+        ))?;
     }
     Ok(())
 }

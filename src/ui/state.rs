@@ -15,6 +15,7 @@ use crate::backend::{
     Remark, RequestId, Status, Wait,
 };
 use crate::domain::{FileProblem, Hit, ImageId};
+use crate::pace::Pace;
 
 /// What the user has set.
 #[derive(Clone, Debug, Default)]
@@ -223,6 +224,8 @@ pub enum LoadState {
         folder: PathBuf,
         /// How far it is.
         progress: LoadProgress,
+        /// How fast it has been going lately.
+        pace: Pace,
         /// What could not be embedded so far.
         failed: Vec<FileProblem>,
     },

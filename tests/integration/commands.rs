@@ -190,6 +190,55 @@ fn bad_files_are_listed_and_the_good_ones_stored() {
     assert_eq!(machine.stored(), 2);
 }
 
+#[test]
+fn programs_are_told_everything_in_json_lines() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg", "car-002.jpg"]);
+    fs::write(folder.join("bad.jpg"), "not a picture").unwrap();
+    let load = |folder: &Path| {
+        let args = ["load", "--progress", "json"].map(OsStr::new);
+        let ran = machine.run(args.into_iter().chain([folder.as_os_str()]));
+        let lines = ran.err();
+        let events = lines.lines().map(|line| serde_json::from_str(line).expect(line));
+        events.collect::<Vec<Value>>()
+    };
+    let events = load(&folder);
+    assert!(events.iter().all(|event| event["version"] == 1), "{events:?}");
+    let named = |name: &str| -> Vec<&Value> {
+        events.iter().filter(|event| event["event"] == name).collect()
+    };
+    let place = folder.to_str().unwrap();
+    assert_eq!(named("planned")[0]["folder"], place);
+    assert_eq!(named("planned")[0]["model"]["name"], "compact");
+    assert_eq!(named("failed").len(), 1);
+    assert_eq!(named("failed")[0]["path"], "bad.jpg");
+    assert_eq!(named("failed")[0]["reason"], "is not a picture");
+    for progress in named("progress") {
+        let fields = ["found", "walked", "embedded", "unchanged", "failed", "elapsed_seconds"];
+        let others = ["folder", "rate", "seconds_left", "current", "paused"];
+        for field in fields.into_iter().chain(others) {
+            assert!(progress.get(field).is_some(), "{field} in {progress}");
+        }
+    }
+    assert!(!named("progress").is_empty());
+    let last = events.last().unwrap();
+    assert_eq!((&last["event"], &last["ended"]), (&"finished".into(), &"finished".into()));
+    assert_eq!((&last["embedded"], &last["failed"]), (&2.into(), &1.into()));
+
+    let events = load(Path::new("no/such/folder"));
+    let [.., error, last] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((&last["event"], &last["ended"]), (&"finished".into(), &"failed".into()));
+    assert_eq!(error["event"], "error");
+    assert!(error["text"].as_str().unwrap().contains("there is no such folder"));
+}
+
+#[test]
+fn settings_that_are_wrong_are_told_in_json_too() {
+    let wrong = Machine::new().run(["--progress", "json", "search", "-n", "0", "red"]).ends(2);
+    let error: Value = serde_json::from_str(wrong.err().trim_end()).unwrap();
+    assert_eq!(error["event"], "error");
+}
+
 /// A PNG that claims a size; nothing follows, since nothing may be decoded.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let chunk = |kind: &[u8], data: &[u8]| {

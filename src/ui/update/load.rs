@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use super::{has_status, search};
 use crate::backend::{Event, Failure, LoadProgress, PullProgress, Request, RequestId, Status};
 use crate::domain::Printable;
+use crate::pace::Pace;
+use crate::progress;
 use crate::ui::message::Effect;
 use crate::ui::state::{BackendState, DownloadState, LoadState, Notice, State};
 
@@ -119,6 +121,7 @@ pub(super) fn folder_found(state: &mut State, folder: PathBuf, found: bool) -> V
         id,
         folder: folder.clone(),
         progress: LoadProgress::default(),
+        pace: Pace::default(),
         failed: Vec::new(),
     };
     vec![Effect::Send(Request::Load { id, folder })]
@@ -129,9 +132,14 @@ fn loading(state: &mut State, event: Event) -> Vec<Effect> {
         state.notice = Some(Notice::said(format!("{}; {}", remark.text, remark.hint)));
         return Vec::new();
     }
-    let LoadState::Running { progress, failed, .. } = &mut state.load else { return Vec::new() };
+    let LoadState::Running { progress, pace, failed, .. } = &mut state.load else {
+        return Vec::new();
+    };
     match event {
-        Event::LoadProgress(_, now) => *progress = now,
+        Event::LoadProgress(_, now) => {
+            progress::observe(pace, &now);
+            *progress = now;
+        }
         Event::PictureFailed(_, problem) => failed.push(problem),
         Event::LoadFinished(_, progress) => {
             let (changed, failed) = (progress.embedded > 0, std::mem::take(failed));

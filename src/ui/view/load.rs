@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use super::text;
 use crate::backend::{LoadProgress, Offer};
 use crate::domain::Printable;
+use crate::pace::Pace;
 use crate::progress;
 use crate::ui::action::{Action, Scope};
 use crate::ui::state::{BackendState, DownloadState, LoadState, Overlay, State};
@@ -79,8 +80,11 @@ pub(super) fn download(state: &State) -> Option<Report> {
         DownloadState::Idle => return None,
         DownloadState::Running(_, name, at) => Report {
             title: "Download",
-            ratio: Some(ratio(at.done, at.total)),
-            text: format!("{name}: {}", progress::pull_line(at)),
+            ratio: Some(progress::ratio(at.done, at.total)),
+            text: format!(
+                "{name}: {}",
+                progress::pull_line(at, &Pace::mean(at.elapsed, at.received))
+            ),
             failed: false,
         },
         DownloadState::Failed(failure) => {
@@ -100,8 +104,9 @@ pub(super) fn model(state: &State) -> Option<Report> {
     let (_, progress) = state.model.as_ref()?;
     Some(Report {
         title: "Reading",
-        ratio: Some(ratio(progress.read, progress.total)),
-        text: progress::model_line(progress),
+        ratio: Some(progress::ratio(progress.read, progress.total)),
+        text: progress::model_line(progress, &Pace::mean(progress.elapsed, progress.read))
+            .to_string(),
         failed: false,
     })
 }
@@ -119,7 +124,7 @@ pub(super) fn waiting(state: &State) -> Option<Report> {
 pub(super) fn load(state: &State) -> Option<Report> {
     Some(match &state.load {
         LoadState::Idle => return None,
-        LoadState::Running { progress, .. } => running("Load", progress),
+        LoadState::Running { progress, pace, .. } => running("Load", progress, pace),
         LoadState::Finished { progress, failed } => {
             Report { failed: !failed.is_empty(), ..Report::said("Load", finished(state, progress)) }
         }
@@ -137,20 +142,22 @@ pub(super) fn load(state: &State) -> Option<Report> {
 /// The loads of other processes.
 pub(super) fn elsewhere(state: &State) -> impl Iterator<Item = Report> {
     state.elsewhere.iter().map(|load| {
-        let report = running("Load elsewhere", &load.progress);
+        let report = running("Load elsewhere", &load.progress, &elsewhere_pace(&load.progress));
         let whose = format!("{} (process {}, {})", report.text, load.process, load.folder);
         Report { text: whose, ..report }
     })
 }
 
-fn running(title: &'static str, progress: &LoadProgress) -> Report {
-    let text = progress::load_line(progress);
-    Report {
-        title,
-        ratio: Some(ratio(progress.done() as u64, progress.found as u64)),
-        text: if progress.paused { format!("paused at {text}") } else { text },
-        failed: false,
-    }
+/// Of what went on before we saw it, only the mean is known.
+fn elsewhere_pace(progress: &LoadProgress) -> Pace {
+    let mut pace = Pace::default();
+    progress::observe(&mut pace, progress);
+    pace
+}
+
+fn running(title: &'static str, progress: &LoadProgress, pace: &Pace) -> Report {
+    let line = progress::load_line(progress, pace);
+    Report { title, ratio: Some(line.ratio.unwrap_or(0.0)), text: line.to_string(), failed: false }
 }
 
 pub(super) fn in_collection(state: &State) -> Report {
@@ -196,9 +203,4 @@ fn finished(state: &State, progress: &LoadProgress) -> String {
         "{embedded} embedded, {unchanged} unchanged, {failed} failed in {took:.1} s{}",
         list.unwrap_or_default()
     )
-}
-
-#[expect(clippy::cast_precision_loss, reason = "the length of a bar")]
-fn ratio(done: u64, total: u64) -> f64 {
-    if total == 0 { 0.0 } else { (done as f64 / total as f64).clamp(0.0, 1.0) }
 }

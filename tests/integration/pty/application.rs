@@ -169,6 +169,42 @@ fn a_load_of_another_process_is_seen() {
 }
 
 #[test]
+fn a_load_without_the_application_shows_a_bar_that_nothing_tears() {
+    let machine = tempfile::tempdir().unwrap();
+    let folder = machine.path().join("cars");
+    fs::create_dir(&folder).unwrap();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("static/images/car-005.jpg");
+    let demo = fs::read(demo).unwrap();
+    for n in 0..160_u8 {
+        let name = format!("a car with a name that is far too long for it {n:03}.jpg");
+        // What follows the picture makes each of them another file.
+        fs::write(folder.join(name), [demo.as_slice(), &[n]].concat()).unwrap();
+    }
+    fs::write(folder.join("a car 000 bad.jpg"), "bad").unwrap();
+    let mut load = command(&machine);
+    load.arg("load");
+    load.arg("cars");
+    let mut terminal = FakeTerminal::run(load, &Answers::PLAIN);
+    terminal.wait_for_screen("a complaint above one whole bar", |screen| {
+        let text = screen.contents();
+        let lines: Vec<&str> = text.lines().collect();
+        let complaints = lines.iter().filter(|line| line.contains("is not a picture")).count();
+        complaints == 1
+            && lines.iter().filter(|line| line.contains("of 161 pictures")).count() == 1
+            && lines.last().is_some_and(|last| last.contains('▕') && last.contains("1 failed"))
+    });
+    let (rows, columns) = LARGE;
+    terminal.resize(rows, columns);
+    terminal.wait_for_screen("a name beside a longer bar", |screen| {
+        screen.contents().lines().last().is_some_and(|last| last.contains("far too long"))
+    });
+    assert!(!terminal.wait_for_exit(), "one picture failed");
+    let text = terminal.screen_text();
+    assert!(text.contains("160 embedded, 0 unchanged, 1 failed"), "{text}");
+    assert!(!text.contains("of 161 pictures"), "{text}");
+}
+
+#[test]
 fn a_request_to_end_gives_the_terminal_back() {
     let machine = tempfile::tempdir().unwrap();
     let mut terminal = start(&machine);
