@@ -61,6 +61,9 @@ pub struct LoadArgs {
     /// =few (a fifth of the folder's at most) or =all.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "ask")]
     pub prune: Option<PruneChoice>,
+    /// Go on until interrupted, and follow every change of the folder.
+    #[arg(long, conflicts_with = "prune")]
+    pub watch: bool,
     /// Take pictures that another program stored in Astra DB, without saying
     /// which model embedded them, for pictures of the model in use.
     #[arg(long)]

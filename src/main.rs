@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use carlens::backend::{self, Backend, CopyHow, Query};
-use carlens::cli::{Cli, Command, OutputArgs, StatusArgs, StoredAt};
+use carlens::cli::{Cli, Command, LoadArgs, OutputArgs, StatusArgs, StoredAt};
 use carlens::config::{self, Config, Settings};
 use carlens::dot_env::DotEnv;
 use carlens::headless::{self, Format, Outcome, Output, Style};
@@ -86,6 +86,9 @@ fn run_command(
     run_async(async {
         let mut backend = Backend::spawn(settings);
         let ended = match command {
+            Command::Load(LoadArgs { folder, watch: true, output: args, .. }) => {
+                headless::watch(&mut backend, folder, images, args.json, &mut output).await
+            }
             Command::Load(args) => {
                 let (prune, json) = (args.prune, args.output.json);
                 headless::load(&mut backend, args.folder, images, prune, json, &mut output).await
@@ -134,6 +137,7 @@ fn run_ui(config: Config, hub: Hub) -> Result<Outcome, Error> {
         keymap: config.keymap,
         theme: config.theme,
         mouse: config.mouse,
+        watch: config.watch,
         home: std::env::home_dir(),
     };
     let mut state = State::new(preferences, notes.history(), notes.was_offered());

@@ -15,6 +15,7 @@ use super::message::{Event, Failure, Prune, PullProgress, Request, RequestId, St
 use super::reporter::Reporter;
 use super::session::Session;
 use super::turn::Turn;
+use super::watch::Watch;
 use super::{ModelChoice, Settings, choice, elsewhere, export, gone, search, thumbnail};
 use crate::domain::{CollectionSpec, FileProblem, Printable};
 use crate::hub::{self, Hub, Preset};
@@ -41,7 +42,7 @@ struct Work {
     hub: Arc<Hub>,
     collection: Collection,
     session: Arc<Mutex<Option<Arc<Session>>>>,
-    /// Held by the load under way: a second one waits for its end.
+    /// Held by the load under way: another one waits for its end.
     loading: Arc<Mutex<()>>,
     events: mpsc::Sender<Event>,
 }
@@ -105,10 +106,12 @@ impl Actor {
                 })
             }),
             Request::Load { id, folder } => {
-                let (pause, paused) = watch::channel(false);
+                let paused = self.paused(id);
                 self.spawn(id, |token| work.load(id, folder, Control { token, paused }));
-                self.pauses.retain(|_, pause| !pause.is_closed());
-                self.pauses.insert(id, pause);
+            }
+            Request::Watch { id, folders } => {
+                let paused = self.paused(id);
+                self.spawn(id, |token| work.watch(id, folders, Control { token, paused }));
             }
             Request::Pause { load, paused } => {
                 if let Some(pause) = self.pauses.get(&load) {
@@ -126,8 +129,8 @@ impl Actor {
                 let reporter = work.reporter(id);
                 work.copy(id, move |spec| Copy { spec, from, to, how, reporter, token })
             }),
-            Request::Watch { id } => self.spawn(id, |token| {
-                work.answer(id, token, async move |work: Work| Ok(work.watch(id).await))
+            Request::FollowLoads { id } => self.spawn(id, |token| {
+                work.answer(id, token, async move |work: Work| Ok(work.follow_loads(id).await))
             }),
             Request::Search { id, query, limit, within } => {
                 let superseded = self.newest_search.replace(id);
@@ -159,6 +162,14 @@ impl Actor {
             }),
             Request::Pull { id, preset } => self.spawn(id, |token| work.pull(id, preset, token)),
         }
+    }
+
+    /// Whether the load of this id shall rest, from now on.
+    fn paused(&mut self, id: RequestId) -> watch::Receiver<bool> {
+        let (pause, paused) = watch::channel(false);
+        self.pauses.retain(|_, pause| !pause.is_closed());
+        self.pauses.insert(id, pause);
+        paused
     }
 
     fn spawn<F>(&mut self, request: RequestId, job: impl FnOnce(CancellationToken) -> F)
@@ -234,11 +245,11 @@ impl Work {
         ))
     }
 
-    /// Watches until cancelled; where that is not possible, there is nothing
+    /// Follows until cancelled; where that is not possible, there is nothing
     /// to see.
-    async fn watch(&self, id: RequestId) -> Event {
+    async fn follow_loads(&self, id: RequestId) -> Event {
         if let Err(error) =
-            elsewhere::watch(self.collection.on_this_machine(), id, &self.events).await
+            elsewhere::follow(self.collection.on_this_machine(), id, &self.events).await
         {
             tracing::warn!(%error, "loads of other processes are not seen");
         }
@@ -246,15 +257,8 @@ impl Work {
     }
 
     async fn load(self, id: RequestId, folder: PathBuf, control: Control) {
-        let token = control.token.clone();
-        let turn = token.run_until_cancelled(self.loading.lock()).await;
-        let ending = match turn {
-            None => Ok(Ending::Cancelled),
-            Some(_turn) => {
-                let load = Box::pin(self.load_now(id, folder, control));
-                self.reporter(id).while_waiting(self.collection.waits(), load).await
-            }
-        };
+        let load = Box::pin(async { self.new_load(id, control).await?.run(folder).await });
+        let ending = self.reporter(id).while_waiting(self.collection.waits(), load).await;
         let event = ending.map(|ending| match ending {
             Ending::Finished(progress) => Event::LoadFinished(id, progress),
             Ending::Cancelled => Event::Cancelled(id),
@@ -262,15 +266,23 @@ impl Work {
         self.finish(id, event).await;
     }
 
-    async fn load_now(
-        &self,
-        id: RequestId,
-        folder: PathBuf,
-        control: Control,
-    ) -> Result<Ending, Failure> {
-        let session = self.session().await?;
-        let reporter = self.reporter(id);
-        Load { session, collection: self.collection.clone(), reporter, control }.run(folder).await
+    async fn watch(self, id: RequestId, folders: Vec<PathBuf>, control: Control) {
+        let watch = Box::pin(async {
+            let load = self.new_load(id, control).await?;
+            Watch { load, folders }.run().await
+        });
+        let ended = self.reporter(id).while_waiting(self.collection.waits(), watch).await;
+        self.finish(id, ended.map(|()| Event::Cancelled(id))).await;
+    }
+
+    async fn new_load(&self, id: RequestId, control: Control) -> Result<Load, Failure> {
+        Ok(Load {
+            session: self.session().await?,
+            collection: self.collection.clone(),
+            reporter: self.reporter(id),
+            control,
+            loading: Arc::clone(&self.loading),
+        })
     }
 
     async fn failed(&self) -> Result<Vec<FileProblem>, Failure> {

@@ -74,7 +74,7 @@ pub(super) fn waiting_for(collection: &Path) -> Remark {
 /// Reports the loads of other processes into `collection` whenever they
 /// change. Ends when nobody hears the reports any more, or if folders cannot
 /// be watched here.
-pub(super) async fn watch(
+pub(super) async fn follow(
     collection: &Path,
     id: RequestId,
     events: &mpsc::Sender<Event>,
@@ -202,8 +202,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let collection = home.path().join("cars.db");
         let (events, mut reports) = mpsc::channel(8);
-        let watched = collection.clone();
-        tokio::spawn(async move { watch(&watched, RequestId(7), &events).await });
+        let followed = collection.clone();
+        tokio::spawn(async move { follow(&followed, RequestId(7), &events).await });
         // Written again and again, as nothing tells when the watching begins.
         let file = loop {
             let file = journal_of(1, &collection);

@@ -33,12 +33,12 @@ pub(super) struct Outcome {
     pub(super) renamed: usize,
 }
 
-/// Hides the pictures below `folder` whose files are gone, unless those are too
+/// Hides the pictures below `folders` whose files are gone, unless those are too
 /// many at once. The files `found` are there; nothing is known of what is below
 /// `unseen`.
 pub(super) async fn hide(
     store: &Arc<dyn VectorStore>,
-    folder: &Path,
+    folders: &[PathBuf],
     found: &HashSet<PathBuf>,
     unseen: &[PathBuf],
 ) -> Result<Outcome, store::Error> {
@@ -48,10 +48,10 @@ pub(super) async fn hide(
     let may_be_gone = |path: &PathBuf| {
         !found.contains(path) && !unseen.iter().any(|unseen| path.starts_with(unseen))
     };
-    let mut shown = below(store, folder).await?;
+    let mut shown = below(store, folders).await?;
     shown.retain(|listed| !listed.known.hidden && may_be_gone(&listed.id.location()));
-    let gone = gone(shown).await;
-    if gone.is_empty() {
+    let (gone, homeless) = with_home(gone(shown).await).await;
+    if gone.len() + homeless == 0 {
         return Ok(Outcome::default());
     }
     let (renamed, gone) = renamed(store, gone).await?;
@@ -60,7 +60,6 @@ pub(super) async fn hide(
         store.delete(batch.to_vec()).await?;
     }
     let all = store.count().await?.pictures;
-    let (gone, homeless) = with_home(gone).await;
     if (gone.len() + homeless) as u64 * FEW > all {
         return Ok(Outcome { missing: gone.len() + homeless, ..outcome });
     }
@@ -77,7 +76,7 @@ pub(super) async fn count(
     store: &Arc<dyn VectorStore>,
     folder: &Path,
 ) -> Result<usize, store::Error> {
-    Ok(gone(below(store, folder).await?).await.len())
+    Ok(gone(below(store, &[folder.into()]).await?).await.len())
 }
 
 /// Removes the pictures below `folder` whose files are gone, hidden ones
@@ -88,7 +87,7 @@ pub(super) async fn erase(
     prune: Prune,
 ) -> Result<usize, Failure> {
     let failed = |error: store::Error| Failure::new(erasing(folder), &error);
-    let known = below(store, folder).await.map_err(failed)?;
+    let known = below(store, &[folder.into()]).await.map_err(failed)?;
     let all = known.len();
     let gone = gone(known).await;
     if prune == Prune::Few && gone.len() as u64 * FEW > all as u64 {
@@ -109,12 +108,18 @@ pub(super) fn erasing(folder: &Path) -> String {
     format!("removing pictures that are gone from {}", Printable::new(folder))
 }
 
-/// The pictures below `folder`.
-async fn below(store: &Arc<dyn VectorStore>, folder: &Path) -> Result<Vec<Listed>, store::Error> {
+/// The pictures below any of `folders`.
+async fn below(
+    store: &Arc<dyn VectorStore>,
+    folders: &[PathBuf],
+) -> Result<Vec<Listed>, store::Error> {
     let (mut below, mut page) = (Vec::new(), Some(Page::default()));
     while let Some(this) = page {
         let listing = store.list(this).await?;
-        let is_below = |listed: &Listed| listed.id.location().starts_with(folder);
+        let is_below = |listed: &Listed| {
+            let location = listed.id.location();
+            folders.iter().any(|folder| location.starts_with(folder))
+        };
         below.extend(listing.pictures.into_iter().filter(is_below));
         page = listing.next;
     }
@@ -162,17 +167,17 @@ async fn renamed(
 
 /// Those whose folder is there and has something in it, and the number of the
 /// others: a disk that is not mounted leaves an empty folder.
-async fn with_home(gone: Vec<ImageId>) -> (Vec<ImageId>, usize) {
+async fn with_home(gone: Vec<Listed>) -> (Vec<Listed>, usize) {
     let part = move || {
         let mut homes = HashMap::new();
         let all = gone.len();
-        let mut has_home = |id: &ImageId| {
-            let folder = id.folder().to_owned();
+        let mut has_home = |listed: &Listed| {
+            let folder = listed.id.folder().to_owned();
             *homes.entry(folder).or_insert_with_key(|folder| {
                 fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
             })
         };
-        let gone: Vec<ImageId> = gone.into_iter().filter(|id| has_home(id)).collect();
+        let gone: Vec<Listed> = gone.into_iter().filter(|listed| has_home(listed)).collect();
         let homeless = all - gone.len();
         (gone, homeless)
     };

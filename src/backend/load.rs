@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ use super::session::Session;
 use super::storing::{Parcel, Stored, Storing};
 use super::turn::Turn;
 use super::walk::{self, Found};
+use super::watching::Changed;
 use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record, SpaceSummary};
 use crate::store::{self, Collection, Refused, VectorStore};
 
@@ -35,14 +36,18 @@ const BATCH: usize = 8;
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// One load under way.
+#[derive(Clone)]
 pub(super) struct Load {
     pub(super) session: Arc<Session>,
     pub(super) collection: Collection,
     pub(super) reporter: Reporter,
     pub(super) control: Control,
+    /// Held by the load under way in this process: others wait for its end.
+    pub(super) loading: Arc<Mutex<()>>,
 }
 
 /// How others hold a load up.
+#[derive(Clone)]
 pub(super) struct Control {
     /// Ends it after the batch in hand.
     pub(super) token: CancellationToken,
@@ -59,16 +64,29 @@ pub(super) enum Ending {
 impl Load {
     pub(super) async fn run(mut self, folder: PathBuf) -> Result<Ending, Failure> {
         let folder = canonical(&folder)?;
-        let token = self.control.token.clone();
+        self.catch_up(&folder, &Changed::Everything).await
+    }
+
+    /// Brings the collection up to date with what has `changed` below the
+    /// canonical `folder`, once it is this load's turn.
+    pub(super) async fn catch_up(
+        &mut self,
+        folder: &Path,
+        changed: &Changed,
+    ) -> Result<Ending, Failure> {
+        let (token, loading) = (self.control.token.clone(), Arc::clone(&self.loading));
+        let Some(_loading) = token.run_until_cancelled(loading.lock()).await else {
+            return Ok(Ending::Cancelled);
+        };
         let Some(turn) = token.run_until_cancelled(self.turn()).await else {
             return Ok(Ending::Cancelled);
         };
         let _turn = turn?;
         // A database that sleeps may keep us waiting here.
-        let Some(opened) = token.run_until_cancelled(self.plan(&folder)).await else {
+        let Some(opened) = token.run_until_cancelled(self.plan(folder)).await else {
             return Ok(Ending::Cancelled);
         };
-        let progress = self.update(&folder, opened?).await?;
+        let progress = self.update(folder, changed, opened?).await?;
         let cancelled = token.is_cancelled();
         Ok(if cancelled { Ending::Cancelled } else { Ending::Finished(progress) })
     }
@@ -82,12 +100,16 @@ impl Load {
         turn.await.map_err(|e| Failure::new("preparing to load", &e))
     }
 
-    /// Brings the collection up to date with `folder`.
-    async fn update(&mut self, folder: &Path, opened: Opened) -> Result<LoadProgress, Failure> {
+    async fn update(
+        &mut self,
+        folder: &Path,
+        changed: &Changed,
+        opened: Opened,
+    ) -> Result<LoadProgress, Failure> {
         let Opened { store, roots } = opened;
         let token = self.control.token.clone();
         let mut tally = Tally::new(folder, self.journal(folder));
-        let (paths, problems) = self.list(folder, &mut tally).await?;
+        let (paths, problems) = self.list(folder, changed.below(folder), &mut tally).await?;
         let found = paths.iter().map(|path| folder.join(path)).collect();
         let unseen: Vec<PathBuf> = problems.iter().map(|p| folder.join(&p.path)).collect();
         let (reader, read) = mpsc::channel(BATCH);
@@ -106,7 +128,7 @@ impl Load {
         let stopped = || Failure::because("reading the pictures", "its thread has stopped");
         reading.await.map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
-            let outcome = gone::hide(&store, folder, &found, &unseen).await;
+            let outcome = gone::hide(&store, &changed.below(folder), &found, &unseen).await;
             tally.gone(outcome.map_err(|e| Failure::new("looking for files that are gone", &e))?);
         }
         // The last word on numbers, however it ended.
@@ -132,16 +154,19 @@ impl Load {
         Ok(Opened { store, roots: Roots::new(known, folder) })
     }
 
-    /// The pictures below `folder`, sorted, and what was in the way.
+    /// The pictures below some folders in `folder`, sorted, and what was in the
+    /// way.
     async fn list(
         &self,
         folder: &Path,
+        below: Vec<PathBuf>,
         tally: &mut Tally,
     ) -> Result<(Vec<PathBuf>, Vec<FileProblem>), Failure> {
         let (token, folder) = (self.control.token.clone(), folder.to_owned());
         let list = move || {
             let (mut paths, mut problems) = (Vec::new(), Vec::new());
-            for found in walk::walk(&folder).take_while(|_| !token.is_cancelled()) {
+            let all = below.iter().flat_map(|below| walk::walk(&folder, below));
+            for found in all.take_while(|_| !token.is_cancelled()) {
                 match found {
                     Found::Picture(path) => paths.push(path),
                     Found::Problem(problem) => problems.push(problem),
@@ -430,7 +455,7 @@ impl Tally {
 
 /// The folder's one absolute name, so that a picture has one id however its
 /// folder was written.
-fn canonical(folder: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn canonical(folder: &Path) -> Result<PathBuf, Failure> {
     let doing = || format!("loading {}", Printable::new(folder));
     let canonical = folder.canonicalize().map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Failure::because(doing(), "there is no such folder"),

@@ -80,6 +80,14 @@ pub enum Request {
         /// Which folder.
         folder: PathBuf,
     },
+    /// Load folders and keep the collection up to date with them, until
+    /// cancelled.
+    Watch {
+        /// Answers carry it.
+        id: RequestId,
+        /// Which folders.
+        folders: Vec<PathBuf>,
+    },
     /// Count the pictures of a folder whose files are gone, hidden ones
     /// included.
     CountGone {
@@ -155,7 +163,7 @@ pub enum Request {
     },
     /// Tell of loads into the same collection by other processes, until
     /// cancelled.
-    Watch {
+    FollowLoads {
         /// Answers carry it.
         id: RequestId,
     },
@@ -178,6 +186,7 @@ impl Request {
         match *self {
             Self::Status { id }
             | Self::Load { id, .. }
+            | Self::Watch { id, .. }
             | Self::Failed { id }
             | Self::CountGone { id, .. }
             | Self::Prune { id, .. }
@@ -187,7 +196,7 @@ impl Request {
             | Self::Pull { id, .. }
             | Self::Export { id, .. }
             | Self::Copy { id, .. }
-            | Self::Watch { id }
+            | Self::FollowLoads { id }
             | Self::Pause { load: id, .. }
             | Self::Cancel(id) => id,
         }
@@ -212,6 +221,9 @@ pub enum Event {
     LoadProgress(RequestId, LoadProgress),
     /// A picture could not be embedded; the load goes on. Not final.
     PictureFailed(RequestId, FileProblem),
+    /// A folder that is watched is up to date, and changes are waited for. Not
+    /// final.
+    FolderUpToDate(RequestId, LoadProgress),
     /// A load is complete.
     LoadFinished(RequestId, LoadProgress),
     /// The files that could not be embedded, by absolute path.
@@ -258,6 +270,7 @@ impl Event {
             | Self::LoadPlanned(id, _)
             | Self::LoadProgress(id, _)
             | Self::PictureFailed(id, _)
+            | Self::FolderUpToDate(id, _)
             | Self::LoadFinished(id, _)
             | Self::FailedListed(id, _)
             | Self::GoneCounted(id, _)
@@ -288,6 +301,7 @@ impl Event {
                 | Self::LoadPlanned(..)
                 | Self::LoadProgress(..)
                 | Self::PictureFailed(..)
+                | Self::FolderUpToDate(..)
                 | Self::PullProgress(..)
                 | Self::QueryPicture(..)
                 | Self::CopyProgress(..)
@@ -444,6 +458,13 @@ pub struct LoadProgress {
 }
 
 impl LoadProgress {
+    /// What was found to be other than before.
+    #[must_use]
+    pub fn changed(&self) -> usize {
+        let Self { embedded, recognised, returned, failed, hidden, removed, .. } = self;
+        embedded + recognised + returned + failed + hidden + removed
+    }
+
     /// Pictures that are done with, one way or another.
     #[must_use]
     pub fn done(&self) -> usize {

@@ -26,6 +26,8 @@ mod storing;
 mod thumbnail;
 mod turn;
 mod walk;
+mod watch;
+mod watching;
 mod web;
 
 use tokio::sync::mpsc;

@@ -19,17 +19,18 @@ pub(super) enum Found {
     Problem(FileProblem),
 }
 
-/// Walks the canonical `folder` in the order of names; hidden files and what
-/// operating systems leave behind are passed over.
+/// Walks what is at or below `start` in the canonical `folder`, in the order
+/// of names; hidden files, unfinished ones and what operating systems leave
+/// behind are passed over.
 ///
 /// Symbolic links are followed where they lead to what is not met otherwise:
 /// one to a file or folder that the walk meets by its own name is passed over,
 /// and so is a second one to the same folder. That cuts every loop of them,
 /// and any number of links to links costs no more than what they lead to.
-pub(super) fn walk(folder: &Path) -> impl Iterator<Item = Found> {
+pub(super) fn walk(folder: &Path, start: &Path) -> impl Iterator<Item = Found> + use<> {
     let root = folder.to_owned();
     let mut links = Links { root: root.clone(), followed: HashSet::new() };
-    WalkDir::new(folder)
+    WalkDir::new(start)
         .follow_links(true)
         .min_depth(1)
         .sort_by_file_name()
@@ -73,6 +74,7 @@ fn is_met(root: &Path, target: &Path) -> bool {
 fn is_picture(entry: &DirEntry) -> bool {
     let path = entry.path();
     !entry.file_type().is_dir()
+        && !is_unfinished(entry.file_name())
         && (picture::named_like_a_picture(path)
             || entry.file_type().is_file() && picture::looks_like_a_picture(path))
 }
@@ -88,6 +90,19 @@ fn is_junk(name: &OsStr) -> bool {
         b"lost+found",
     ];
     name.starts_with(b".") || junk.iter().any(|junk| junk.eq_ignore_ascii_case(name))
+}
+
+/// Whether an editor or a browser names so what it has not finished.
+fn is_unfinished(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes().to_ascii_lowercase();
+    let endings: [&[u8]; 5] = [b"~", b".tmp", b".part", b".crdownload", b".swp"];
+    endings.iter().any(|ending| name.ends_with(ending))
+}
+
+/// Whether a walk passes over what is at this place in its folder, whatever it
+/// is.
+pub(super) fn passes_over(path: &Path) -> bool {
+    path.iter().any(is_junk) || path.file_name().is_some_and(is_unfinished)
 }
 
 fn relative(path: &Path, root: &Path) -> PathBuf {

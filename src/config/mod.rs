@@ -45,6 +45,8 @@ pub struct Config {
     pub theme: Theme,
     /// Whether the mouse is carlens'.
     pub mouse: bool,
+    /// Whether the application watches folders from the start.
+    pub watch: bool,
     /// Where the log and small notes to itself go.
     pub state_folder: PathBuf,
 }
@@ -75,6 +77,8 @@ pub struct Settings {
     pub graphics: Option<GraphicsChoice>,
     /// Whether the mouse is carlens'.
     pub mouse: Option<bool>,
+    /// Whether the application watches folders from the start.
+    pub watch: Option<bool>,
     /// Keys of actions; the other actions keep theirs.
     #[serde(default)]
     pub keys: BTreeMap<String, Vec<String>>,
@@ -191,6 +195,7 @@ impl Settings {
         let limit = text("CARLENS_LIMIT").map(|limit| limit.parse()).transpose();
         let graphics = text("CARLENS_GRAPHICS").map(|name| choice(&name)).transpose();
         let mouse = text("CARLENS_MOUSE").map(|mouse| mouse.parse()).transpose();
+        let watch = text("CARLENS_WATCH").map(|watch| watch.parse()).transpose();
         let store = text("CARLENS_STORE").map(|name| choice(&name)).transpose();
         let store = store.map_err(|reason| wrong("CARLENS_STORE", reason))?;
         Ok(Self {
@@ -205,6 +210,8 @@ impl Settings {
             graphics: graphics.map_err(|reason| wrong("CARLENS_GRAPHICS", reason))?,
             mouse: mouse
                 .map_err(|_| wrong("CARLENS_MOUSE", "it is neither true nor false".into()))?,
+            watch: watch
+                .map_err(|_| wrong("CARLENS_WATCH", "it is neither true nor false".into()))?,
             keys: BTreeMap::new(),
             colors: BTreeMap::new(),
             // By https://no-color.org, whatever it says.
@@ -226,6 +233,7 @@ impl Settings {
             limit: self.limit.or(other.limit),
             graphics: self.graphics.or(other.graphics),
             mouse: self.mouse.or(other.mouse),
+            watch: self.watch.or(other.watch),
             keys: either(self.keys, other.keys),
             colors: either(self.colors, other.colors),
             colourless: self.colourless || other.colourless,
@@ -287,6 +295,7 @@ impl Config {
             keymap: Keymap::new(&settings.keys).map_err(|e| wrong("keys", e.to_string()))?,
             theme,
             mouse: settings.mouse.unwrap_or(true),
+            watch: settings.watch.unwrap_or(false),
             model: ModelChoice::parse(&model).map_err(|reason| wrong("model", reason))?,
             images: settings.images.unwrap_or_default(),
             collection,
@@ -385,11 +394,13 @@ mod tests {
             limit,
             graphics,
             mouse,
+            watch,
             keys,
             colors,
             ..
         } = Settings::from_toml(DEFAULTS).unwrap();
         assert_eq!(mouse, Some(true));
+        assert_eq!(watch, Some(false));
         assert_eq!(store, Some(StoreChoice::Auto));
         let AstraSettings { endpoint_variable, token_variable, keyspace, service, .. } = astra;
         assert_eq!(endpoint_variable.as_deref(), Some("ASTRA_DB_API_ENDPOINT"));

@@ -1,5 +1,6 @@
 //! `carlens load`.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,14 +27,9 @@ pub async fn load(
     json: bool,
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
-    let folders = if let Some(folder) = folder {
-        vec![folder]
-    } else {
-        let request = Request::Status { id: RequestId(0) };
-        match follow_quietly(backend, request, output).await? {
-            Event::StatusReported(_, status) => outermost(status.folders_or(fallback)),
-            event => return unanswered(event, output),
-        }
+    let folders = match folders(backend, folder, fallback, output).await? {
+        Ok(folders) => folders,
+        Err(event) => return unanswered(event, output),
     };
     let (mut outcome, mut loaded) = (Outcome::Nothing, Vec::new());
     for (folder, id) in folders.into_iter().zip(1..) {
@@ -58,6 +54,46 @@ pub async fn load(
         writeln!(output.out, "{}", json::loads(&loaded))?;
     }
     Ok(outcome)
+}
+
+/// Loads the same folders and keeps the collection up to date with them, until
+/// interrupted. Prints a summary of every change.
+///
+/// # Errors
+/// If the output cannot be written to.
+pub async fn watch(
+    backend: &mut Backend,
+    folder: Option<PathBuf>,
+    fallback: PathBuf,
+    json: bool,
+    output: &mut Output<'_>,
+) -> io::Result<Outcome> {
+    let folders = match folders(backend, folder, fallback, output).await? {
+        Ok(folders) => folders,
+        Err(event) => return unanswered(event, output),
+    };
+    let request = Request::Watch { id: RequestId(1), folders };
+    let mut watch = Watch { load: Load::new(PathBuf::new(), output), told: HashMap::new(), json };
+    let event = follow(backend, request, |event| watch.watch(event)).await?;
+    output.clear()?;
+    unanswered(event, output)
+}
+
+/// `folder`, or else the folders of the collection, or else `fallback`.
+async fn folders(
+    backend: &mut Backend,
+    folder: Option<PathBuf>,
+    fallback: PathBuf,
+    output: &mut Output<'_>,
+) -> io::Result<Result<Vec<PathBuf>, Event>> {
+    if let Some(folder) = folder {
+        return Ok(Ok(vec![folder]));
+    }
+    let request = Request::Status { id: RequestId(0) };
+    Ok(match follow_quietly(backend, request, output).await? {
+        Event::StatusReported(_, status) => Ok(outermost(status.folders_or(fallback))),
+        event => Err(event),
+    })
 }
 
 /// Of two folders' outcomes, the one to end with.
@@ -90,6 +126,14 @@ impl<'a, 'b> Load<'a, 'b> {
             pace: Pace::default(),
             output,
         }
+    }
+
+    /// Forgets all but where it is told.
+    fn begin_anew(&mut self, folder: PathBuf) {
+        self.folder = folder;
+        self.progress = LoadProgress::default();
+        self.failed.clear();
+        self.pace = Pace::default();
     }
 
     async fn run(&mut self, backend: &mut Backend, id: RequestId) -> io::Result<Outcome> {
@@ -204,17 +248,23 @@ impl<'a, 'b> Load<'a, 'b> {
         Ok(answer)
     }
 
+    fn warn_of_missing(&mut self) -> io::Result<()> {
+        let missing = self.progress.missing;
+        if missing == 0 {
+            return Ok(());
+        }
+        self.output.warn(&Remark {
+            text: format!(
+                "{missing} pictures have lost their files, so many at once as if a disk was \
+                 missing; they are not hidden"
+            ),
+            hint: "if they are gone for good, `carlens load --prune` erases them".into(),
+        })
+    }
+
     fn outcome(&mut self) -> io::Result<Outcome> {
         let LoadProgress { found, hidden, missing, removed, failed_before, .. } = self.progress;
-        if missing > 0 {
-            self.output.warn(&Remark {
-                text: format!(
-                    "{missing} pictures have lost their files, so many at once as if a disk was \
-                     missing; they are not hidden"
-                ),
-                hint: "if they are gone for good, `carlens load --prune` erases them".into(),
-            })?;
-        }
+        self.warn_of_missing()?;
         if failed_before > 0 {
             let text = format!(
                 "{} failed before, unchanged since: `carlens status --failed` lists them",
@@ -253,6 +303,53 @@ impl<'a, 'b> Load<'a, 'b> {
             counts.join(", "),
             at.elapsed.as_secs_f64(),
         )
+    }
+}
+
+/// Folders that are loaded again and again.
+struct Watch<'a, 'b> {
+    /// Of the folder that has changed last.
+    load: Load<'a, 'b>,
+    /// How many pictures every folder was said to miss.
+    told: HashMap<PathBuf, usize>,
+    json: bool,
+}
+
+impl Watch<'_, '_> {
+    fn watch(&mut self, event: Event) -> io::Result<()> {
+        match event {
+            Event::LoadPlanned(_, plan) => {
+                self.load.begin_anew(plan.folder.clone());
+                self.load.announce(plan)
+            }
+            Event::FolderUpToDate(_, progress) => self.up_to_date(progress),
+            event => self.load.watch(event),
+        }
+    }
+
+    fn up_to_date(&mut self, progress: LoadProgress) -> io::Result<()> {
+        let load = &mut self.load;
+        load.output.clear()?;
+        let missing = progress.missing;
+        let before = self.told.insert(load.folder.clone(), missing);
+        let changed = progress.changed() > 0 || before != Some(missing);
+        load.progress = progress;
+        (load.finished, load.ended) = (true, "finished");
+        if !changed {
+            return Ok(());
+        }
+        if before != Some(missing) {
+            load.warn_of_missing()?;
+        }
+        let last = json_lines::load_finished(&load.folder, &load.progress, load.ended);
+        load.output.tell_programs(&last)?;
+        if !self.json {
+            load.summarise()?;
+            return load.output.out.flush();
+        }
+        let loaded = json::loaded(&load.folder, &load.progress, &load.failed, true);
+        writeln!(load.output.out, "{}", json::loads(&[loaded]))?;
+        load.output.out.flush()
     }
 }
 

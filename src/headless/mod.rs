@@ -18,7 +18,7 @@ use std::io;
 use std::process::ExitCode;
 
 pub use copy::copy;
-pub use load::load;
+pub use load::{load, watch};
 pub use model::model;
 pub use output::{Output, Style};
 pub use search::{Format, search};

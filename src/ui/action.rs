@@ -64,6 +64,8 @@ pub enum Action {
     LoadView,
     /// Lets the load rest, or go on.
     Pause,
+    /// Watches the loaded folders, or no longer.
+    Watch,
     /// Stops a download or a load.
     Stop,
     /// Downloads the better model.
@@ -171,6 +173,7 @@ pub(super) const ENTRIES: &[Entry] = {
         entry(Always, Action::LoadView, "load_view", &["f3"], "loads and downloads in full"),
         entry(Always, Action::ToggleMouse, "toggle_mouse", &["f4"], "mouse on or off"),
         entry(Always, Action::Pause, "pause", &["f5"], "pause a load, or go on"),
+        entry(Always, Action::Watch, "watch", &["f6"], "watch folders, or no longer"),
         entry(Always, Action::Stop, "stop", &["ctrl-x"], "stop a download or a load"),
         entry(Always, Action::Suspend, "suspend", &["ctrl-z"], "to the shell; fg comes back"),
         entry(Always, Action::Quit, "quit", &["ctrl-c", "ctrl-q"], "quit"),

@@ -30,6 +30,8 @@ pub struct Preferences {
     pub theme: Theme,
     /// Whether the mouse is carlens' at first.
     pub mouse: bool,
+    /// Whether folders are watched from the start.
+    pub watch: bool,
     /// What `~` stands for.
     pub home: Option<PathBuf>,
 }
@@ -80,7 +82,12 @@ pub struct State {
     pub(super) mouse: bool,
     pub(super) edits: u64,
     pub(super) exporting: Option<RequestId>,
-    pub(super) watching: Option<RequestId>,
+    /// Tells of the loads of other processes.
+    pub(super) following: Option<RequestId>,
+    /// Whether folders are to be watched, once they are loaded.
+    pub(super) watch: bool,
+    /// Folders that were loaded.
+    pub(super) loaded: Vec<PathBuf>,
     /// What was remarked last, which is said once.
     pub(super) remarked: Option<Remark>,
     pub(super) folders_to_load: VecDeque<PathBuf>,
@@ -228,6 +235,17 @@ pub enum LoadState {
         pace: Pace,
         /// What could not be embedded so far.
         failed: Vec<FileProblem>,
+        /// What could not be embedded when a watched folder last changed.
+        failed_before: Vec<FileProblem>,
+    },
+    /// Up to date with folders that are watched.
+    Watching {
+        /// Whose events to take.
+        id: RequestId,
+        /// The count of the last change.
+        progress: LoadProgress,
+        /// What could not be embedded then.
+        failed: Vec<FileProblem>,
     },
     /// Complete.
     Finished {
@@ -277,6 +295,7 @@ impl LoadState {
     pub fn failed(&self) -> &[FileProblem] {
         match self {
             Self::Running { failed, .. }
+            | Self::Watching { failed, .. }
             | Self::Finished { failed, .. }
             | Self::Stopped { failed, .. } => failed,
             Self::Idle | Self::Failed(_) => &[],
@@ -290,6 +309,7 @@ impl State {
     pub fn new(preferences: Preferences, history: Vec<String>, offered_before: bool) -> Self {
         Self {
             mouse: preferences.mouse,
+            watch: preferences.watch,
             preferences,
             history: History { queries: history, place: None },
             offered_before,

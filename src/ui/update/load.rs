@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{has_status, search};
 use crate::backend::{Event, Failure, LoadProgress, PullProgress, Request, RequestId, Status};
-use crate::domain::Printable;
+use crate::domain::{FileProblem, Printable};
 use crate::pace::Pace;
 use crate::progress;
 use crate::ui::message::Effect;
@@ -32,17 +32,25 @@ pub(super) fn model_progress(state: &mut State, event: &Event) {
 
 fn waits_for_model(state: &State, id: RequestId) -> bool {
     let searching = state.search.waiting.as_ref().is_some_and(|asked| asked.request == id);
-    searching || matches!(state.load, LoadState::Running { id: loading, .. } if loading == id)
+    searching || loading_id(&state.load) == Some(id)
 }
 
 /// An event that is none of the searches' or pictures'.
 pub(super) fn answered(state: &mut State, event: Event) -> Vec<Effect> {
     let id = event.request();
-    match (&state.backend, &state.load, &state.download) {
-        (BackendState::Opening(waiting), ..) if *waiting == id => opened(state, event),
-        (_, LoadState::Running { id: waiting, .. }, _) if *waiting == id => loading(state, event),
-        (.., DownloadState::Running(waiting, ..)) if *waiting == id => pulling(state, event),
+    match (&state.backend, &state.download) {
+        (BackendState::Opening(waiting), _) if *waiting == id => opened(state, event),
+        _ if loading_id(&state.load) == Some(id) => loading(state, event),
+        (_, DownloadState::Running(waiting, ..)) if *waiting == id => pulling(state, event),
         _ => Vec::new(),
+    }
+}
+
+/// Whose events the load view shows.
+fn loading_id(load: &LoadState) -> Option<RequestId> {
+    match load {
+        LoadState::Running { id, .. } | LoadState::Watching { id, .. } => Some(*id),
+        _ => None,
     }
 }
 
@@ -85,12 +93,63 @@ fn ready(state: &mut State, status: Status) -> Vec<Effect> {
         status.folders_or(state.preferences.images.clone()).into()
     };
     state.backend = BackendState::Ready(Box::new(status));
-    effects.extend(load_next(state));
+    effects.extend(load_or_stop_watching(state));
     effects
 }
 
+/// Loads the next folder; watches those that were loaded when there is none.
 fn load_next(state: &mut State) -> Option<Effect> {
-    state.folders_to_load.pop_front().map(Effect::FindFolder)
+    if let Some(folder) = state.folders_to_load.pop_front() {
+        return Some(Effect::FindFolder(folder));
+    }
+    let may_watch = state.watch && loading_id(&state.load).is_none();
+    let folders = Some(state.loaded.clone()).filter(|folders| may_watch && !folders.is_empty())?;
+    let id = state.next_id();
+    let (progress, failed) = last(&mut state.load);
+    state.load = LoadState::Watching { id, progress, failed };
+    Some(Effect::Send(Request::Watch { id, folders }))
+}
+
+/// What came of the last load.
+fn last(load: &mut LoadState) -> (LoadProgress, Vec<FileProblem>) {
+    match load {
+        LoadState::Watching { progress, failed, .. }
+        | LoadState::Finished { progress, failed }
+        | LoadState::Stopped { progress, failed } => {
+            (std::mem::take(progress), std::mem::take(failed))
+        }
+        _ => Default::default(),
+    }
+}
+
+/// The next load waits for the one under way, but folders that are watched are
+/// only watched again after it.
+fn load_or_stop_watching(state: &mut State) -> Option<Effect> {
+    match state.load {
+        LoadState::Running { .. } => None,
+        LoadState::Watching { id, .. } => Some(Effect::Send(Request::Cancel(id))),
+        _ => load_next(state),
+    }
+}
+
+/// Watches the folders that were loaded, or no longer.
+pub(super) fn toggle_watch(state: &mut State) -> Vec<Effect> {
+    state.watch = !state.watch;
+    state.notice = Some(Notice::said(match state.watch {
+        true => "the folders are watched: what changes is loaded",
+        false => "the folders are no longer watched",
+    }));
+    if state.loaded.is_empty()
+        && let BackendState::Ready(status) = &state.backend
+    {
+        state.loaded = status.folders_or(state.preferences.images.clone());
+    }
+    let effect = match (&state.load, state.watch) {
+        (LoadState::Watching { id, .. }, false) => Some(Effect::Send(Request::Cancel(*id))),
+        (LoadState::Running { .. } | LoadState::Watching { .. }, _) | (_, false) => None,
+        (_, true) => load_next(state),
+    };
+    effect.into_iter().collect()
 }
 
 /// Loads `folder` as well, once what is being loaded is done.
@@ -98,10 +157,7 @@ pub(super) fn load_too(state: &mut State, folder: PathBuf) -> Vec<Effect> {
     state.notice = Some(Notice::said(format!("loading {}", Printable::new(&folder))));
     state.query.reset();
     state.folders_to_load.push_back(folder);
-    match state.load {
-        LoadState::Running { .. } => Vec::new(),
-        _ => load_next(state).into_iter().collect(),
-    }
+    load_or_stop_watching(state).into_iter().collect()
 }
 
 /// Loads it if it is there. A folder that is gone today is no reason to
@@ -117,14 +173,36 @@ pub(super) fn folder_found(state: &mut State, folder: PathBuf, found: bool) -> V
         return load_next(state).into_iter().collect();
     }
     let id = state.next_id();
-    state.load = LoadState::Running {
-        id,
-        folder: folder.clone(),
-        progress: LoadProgress::default(),
-        pace: Pace::default(),
-        failed: Vec::new(),
-    };
+    state.load = running(id, folder.clone(), Vec::new());
+    if !state.loaded.contains(&folder) {
+        state.loaded.push(folder.clone());
+    }
     vec![Effect::Send(Request::Load { id, folder })]
+}
+
+fn running(id: RequestId, folder: PathBuf, failed_before: Vec<FileProblem>) -> LoadState {
+    let (progress, pace) = (LoadProgress::default(), Pace::default());
+    LoadState::Running { id, folder, progress, pace, failed: Vec::new(), failed_before }
+}
+
+/// A folder that is watched is looked at, and may give nothing to do.
+fn watching(state: &mut State, event: Event) -> Vec<Effect> {
+    match event {
+        Event::LoadPlanned(id, plan) => {
+            let (_, failed) = last(&mut state.load);
+            state.load = running(id, plan.folder, failed);
+        }
+        Event::Failed(_, failure) => {
+            state.watch = false;
+            state.load = LoadState::Failed(failure);
+        }
+        Event::Cancelled(_) => {
+            state.load = LoadState::Idle;
+            return load_next(state).into_iter().collect();
+        }
+        _ => {}
+    }
+    Vec::new()
 }
 
 fn loading(state: &mut State, event: Event) -> Vec<Effect> {
@@ -132,8 +210,8 @@ fn loading(state: &mut State, event: Event) -> Vec<Effect> {
         state.notice = Some(Notice::said(format!("{}; {}", remark.text, remark.hint)));
         return Vec::new();
     }
-    let LoadState::Running { progress, pace, failed, .. } = &mut state.load else {
-        return Vec::new();
+    let LoadState::Running { progress, pace, failed, failed_before, .. } = &mut state.load else {
+        return watching(state, event);
     };
     match event {
         Event::LoadProgress(_, now) => {
@@ -141,16 +219,32 @@ fn loading(state: &mut State, event: Event) -> Vec<Effect> {
             *progress = now;
         }
         Event::PictureFailed(_, problem) => failed.push(problem),
+        Event::FolderUpToDate(id, progress) => {
+            let changed = progress.changed() > 0;
+            let failed = std::mem::take(if changed { failed } else { failed_before });
+            state.load = LoadState::Watching { id, progress, failed };
+            let mut effects = loaded(state, changed);
+            if !state.watch || !state.folders_to_load.is_empty() {
+                effects.push(Effect::Send(Request::Cancel(id)));
+            }
+            return effects;
+        }
         Event::LoadFinished(_, progress) => {
-            let (changed, failed) = (progress.embedded > 0, std::mem::take(failed));
+            let (changed, failed) = (progress.changed() > 0, std::mem::take(failed));
             state.load = LoadState::Finished { progress, failed };
             return loaded(state, changed);
         }
         Event::Cancelled(_) => {
             let (progress, failed) = (std::mem::take(progress), std::mem::take(failed));
             state.load = LoadState::Stopped { progress, failed };
+            // Whoever stops a load by hand wants no other one.
+            let goes_on = state.watch;
+            return goes_on.then(|| load_next(state)).flatten().into_iter().collect();
         }
-        Event::Failed(_, failure) => state.load = LoadState::Failed(failure),
+        Event::Failed(_, failure) => {
+            state.watch = false;
+            state.load = LoadState::Failed(failure);
+        }
         _ => {}
     }
     Vec::new()
@@ -158,7 +252,10 @@ fn loading(state: &mut State, event: Event) -> Vec<Effect> {
 
 /// What was found before may not be the best any more.
 fn loaded(state: &mut State, changed: bool) -> Vec<Effect> {
-    let mut effects: Vec<Effect> = load_next(state).into_iter().collect();
+    let mut effects = Vec::new();
+    if !matches!(state.load, LoadState::Watching { .. }) {
+        effects.extend(load_next(state));
+    }
     if changed {
         effects.extend(search::search_again(state));
     }
@@ -230,6 +327,9 @@ pub(super) fn stop(state: &mut State) -> Vec<Effect> {
         Some(_) => waiting(state),
         None => under_way(state).into_iter().collect(),
     };
+    if loading_id(&state.load).is_some_and(|id| stopped.contains(&id)) {
+        state.watch = false;
+    }
     if stopped.is_empty() {
         state.notice = Some(Notice::said("there is nothing to stop"));
     }
@@ -243,17 +343,13 @@ fn waiting(state: &State) -> Vec<RequestId> {
         _ => None,
     };
     let searching = state.search.waiting.as_ref().map(|asked| asked.request);
-    let loading = match state.load {
-        LoadState::Running { id, .. } => Some(id),
-        _ => None,
-    };
-    [opening, searching, loading].into_iter().flatten().collect()
+    [opening, searching, loading_id(&state.load)].into_iter().flatten().collect()
 }
 
 fn under_way(state: &State) -> Option<RequestId> {
-    match (&state.download, &state.load) {
-        (DownloadState::Running(id, ..), _) | (_, LoadState::Running { id, .. }) => Some(*id),
-        _ => None,
+    match &state.download {
+        DownloadState::Running(id, ..) => Some(*id),
+        _ => loading_id(&state.load),
     }
 }
 

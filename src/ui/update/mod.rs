@@ -20,9 +20,10 @@ use crate::backend::{Event, Failure, Request};
 
 /// What is to be done first, before anything has happened.
 pub(super) fn start(state: &mut State) -> Vec<Effect> {
-    let watching = state.next_id();
-    state.watching = Some(watching);
-    let mut effects = vec![load::ask_status(state), Effect::Send(Request::Watch { id: watching })];
+    let following = state.next_id();
+    state.following = Some(following);
+    let mut effects =
+        vec![load::ask_status(state), Effect::Send(Request::FollowLoads { id: following })];
     if state.mouse {
         effects.push(Effect::TakeMouse(true));
     }
@@ -89,6 +90,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::LoadView => toggle(state, Overlay::Load(0)),
         Action::Help => toggle(state, Overlay::Help(0)),
         Action::Pause => return load::pause(state),
+        Action::Watch => return load::toggle_watch(state),
         Action::Stop => return load::stop(state),
         Action::Download => return load::download(state),
         Action::ToggleMouse => return toggle_mouse(state),
@@ -188,7 +190,7 @@ fn answered(state: &mut State, event: Event) -> Vec<Effect> {
         results::exported(state, event);
         return Vec::new();
     }
-    if state.watching == Some(id) {
+    if state.following == Some(id) {
         return load::elsewhere(state, event);
     }
     load::answered(state, event)

@@ -667,7 +667,7 @@ mod loads {
     fn the_end_of_a_load_elsewhere_asks_the_last_query_again() {
         let mut scene = Scene::new();
         scene.open(ready_status(None)).find("red", &["a.jpg"]);
-        let watching = scene.state.watching.unwrap();
+        let watching = scene.state.following.unwrap();
         let load = LoadElsewhere { process: 7, folder: "/cars".into(), progress: progress(1, 3) };
         scene.hear(Event::LoadsElsewhere(watching, vec![load]));
         assert!(scene.screen().contains("process 7"), "{}", scene.screen());

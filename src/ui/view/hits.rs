@@ -183,9 +183,9 @@ fn explained(failure: &Failure, theme: &Theme) -> Vec<Line<'static>> {
 /// and what has been loaded since.
 fn has_pictures(state: &State) -> bool {
     let loaded = match &state.load {
-        LoadState::Finished { progress, .. } | LoadState::Stopped { progress, .. } => {
-            progress.embedded + progress.unchanged
-        }
+        LoadState::Finished { progress, .. }
+        | LoadState::Watching { progress, .. }
+        | LoadState::Stopped { progress, .. } => progress.embedded + progress.unchanged,
         _ => 0,
     };
     loaded > 0

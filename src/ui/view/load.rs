@@ -125,6 +125,10 @@ pub(super) fn load(state: &State) -> Option<Report> {
     Some(match &state.load {
         LoadState::Idle => return None,
         LoadState::Running { progress, pace, .. } => running("Load", progress, pace),
+        LoadState::Watching { progress, failed, .. } => {
+            let text = format!("{}, watching", finished(state, progress));
+            Report { failed: !failed.is_empty(), ..Report::said("Load", text) }
+        }
         LoadState::Finished { progress, failed } => {
             Report { failed: !failed.is_empty(), ..Report::said("Load", finished(state, progress)) }
         }
@@ -190,17 +194,23 @@ fn offered(state: &State, offer: &Offer, room: u16) -> String {
 }
 
 fn finished(state: &State, progress: &LoadProgress) -> String {
-    let LoadProgress { embedded, unchanged, failed, elapsed, .. } = progress;
-    if *embedded == 0 && *failed == 0 {
+    let LoadProgress { embedded, unchanged, failed, hidden, missing, elapsed, .. } = progress;
+    if progress.changed() == 0 && *missing == 0 {
         return format!("{}, all up to date", progress::counted(*unchanged, "picture"));
     }
+    let if_any = [(*hidden, "hidden"), (*missing, "missing")];
+    let if_any: String = if_any
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!(", {count} {what}"))
+        .collect();
     let took = elapsed.as_secs_f64();
     let key = state.preferences.keymap.keys(Action::LoadView, Scope::Always);
     let listed = matches!(state.overlay, Some(Overlay::Load(_)));
     let list =
         key.filter(|_| *failed > 0 && !listed).map(|key| format!(" · {key} lists the failed"));
     format!(
-        "{embedded} embedded, {unchanged} unchanged, {failed} failed in {took:.1} s{}",
+        "{embedded} embedded, {unchanged} unchanged, {failed} failed{if_any} in {took:.1} s{}",
         list.unwrap_or_default()
     )
 }

@@ -112,7 +112,9 @@ fn hints(state: &State) -> String {
     let hint =
         |action, what: &str| map.keys(action, Scope::Browsing).map(|keys| format!("{keys} {what}"));
     let rest = running.then(|| hint(Action::Pause, "pause or go on")).flatten();
-    let stop = running.then(|| hint(Action::Stop, "stop")).flatten();
+    let watching = matches!(state.load, LoadState::Watching { .. });
+    let stop = (running || watching).then(|| hint(Action::Stop, "stop")).flatten();
     let scroll = (!state.load.failed().is_empty()).then(|| hint(Action::Next, "scroll")).flatten();
-    format!(" {}", text::joined([rest, stop, scroll, hint(Action::Back, "back")]))
+    let watch = hint(Action::Watch, if state.watch { "watch no longer" } else { "watch" });
+    format!(" {}", text::joined([rest, stop, watch, scroll, hint(Action::Back, "back")]))
 }
