@@ -38,6 +38,7 @@ pub struct Preferences {
 
 /// The whole of the UI's state.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct State {
     /// What the user has set.
     pub preferences: Preferences,

@@ -143,6 +143,7 @@ mod tests {
         burst.changed
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as a burst has it")]
     fn folders(paths: &[&str]) -> Option<Changed> {
         Some(Changed::Folders(paths.iter().map(PathBuf::from).collect()))
     }

@@ -135,9 +135,10 @@ fn load_or_stop_watching(state: &mut State) -> Option<Effect> {
 /// Watches the folders that were loaded, or no longer.
 pub(super) fn toggle_watch(state: &mut State) -> Vec<Effect> {
     state.watch = !state.watch;
-    state.notice = Some(Notice::said(match state.watch {
-        true => "the folders are watched: what changes is loaded",
-        false => "the folders are no longer watched",
+    state.notice = Some(Notice::said(if state.watch {
+        "the folders are watched: what changes is loaded"
+    } else {
+        "the folders are no longer watched"
     }));
     if state.loaded.is_empty()
         && let BackendState::Ready(status) = &state.backend

@@ -199,11 +199,12 @@ fn finished(state: &State, progress: &LoadProgress) -> String {
         return format!("{}, all up to date", progress::counted(*unchanged, "picture"));
     }
     let if_any = [(*hidden, "hidden"), (*missing, "missing")];
-    let if_any: String = if_any
+    let if_any: Vec<String> = if_any
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!(", {count} {what}"))
         .collect();
+    let if_any = if_any.concat();
     let took = elapsed.as_secs_f64();
     let key = state.preferences.keymap.keys(Action::LoadView, Scope::Always);
     let listed = matches!(state.overlay, Some(Overlay::Load(_)));
