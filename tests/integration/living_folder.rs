@@ -45,6 +45,16 @@ impl Library {
         }
     }
 
+    /// The next change of a folder that is watched, once it is stored.
+    async fn change(&mut self) -> LoadProgress {
+        loop {
+            match self.backend.next_event().await.unwrap() {
+                Event::FolderUpToDate(_, progress) if progress.changed() > 0 => return progress,
+                event => assert!(!event.is_final(), "{event:?}"),
+            }
+        }
+    }
+
     async fn load(&mut self) -> LoadProgress {
         self.load_folder(&self.scene.cars()).await
     }
@@ -141,6 +151,57 @@ async fn what_vanishes_is_hidden_and_comes_back_by_itself() {
     assert_eq!((progress.returned, progress.embedded), (1, 0));
     assert_eq!(library.names().await.len(), 11);
     assert_eq!(library.names().await[0], "000.png");
+}
+
+#[tokio::test]
+async fn what_changes_in_a_watched_folder_is_loaded_as_it_happens() {
+    let mut library = Library::with(12);
+    let (id, folders) = (RequestId(100), vec![library.scene.cars()]);
+    library.backend.send(Request::Watch { id, folders }).await;
+    assert_eq!(library.change().await.embedded, 12);
+
+    fs::rename(library.path("000.png"), library.path("moved.png")).unwrap();
+    let renamed = library.change().await;
+    assert_eq!((renamed.embedded, renamed.recognised, renamed.removed), (0, 1, 1));
+
+    fs::create_dir_all(library.path("new/below")).unwrap();
+    write(&library.path("new/below/a.png"), 77);
+    assert_eq!(library.change().await.embedded, 1);
+
+    fs::remove_file(library.path("001.png")).unwrap();
+    assert_eq!(library.change().await.hidden, 1);
+
+    write(&library.path("../b.png"), 78);
+    fs::copy(library.path("../b.png"), library.path("b.png.part")).unwrap();
+    fs::rename(library.path("b.png.part"), library.path("b.png")).unwrap();
+    assert_eq!(library.change().await.embedded, 1);
+
+    library.backend.send(Request::Cancel(id)).await;
+    let ended = loop {
+        let event = library.backend.next_event().await.unwrap();
+        if event.is_final() {
+            break event;
+        }
+    };
+    assert!(matches!(ended, Event::Cancelled(of) if of == id), "{ended:?}");
+    let names = library.names().await;
+    assert_eq!(names.len(), 13);
+    for name in ["moved.png", "new/below/a.png", "b.png"] {
+        assert!(names.iter().any(|known| known == name), "{name} is not in {names:?}");
+    }
+}
+
+#[tokio::test]
+async fn watching_a_folder_holds_no_other_load_up() {
+    let mut library = Library::with(3);
+    let (id, folders) = (RequestId(100), vec![library.scene.cars()]);
+    library.backend.send(Request::Watch { id, folders }).await;
+    assert_eq!(library.change().await.embedded, 3);
+    let mut other =
+        library.scene.backend_on(TINY, Collection::Embedded(library.scene.collection()));
+    let load = Request::Load { id: RequestId(1), folder: library.scene.cars() };
+    let loaded = last(&mut other, load).await;
+    assert!(matches!(loaded, Event::LoadFinished(_, at) if at.unchanged == 3));
 }
 
 #[tokio::test]

@@ -641,6 +641,37 @@ mod loads {
     }
 
     #[test]
+    fn folders_are_watched_after_they_are_loaded_until_that_is_switched_off() {
+        let mut scene = Scene::new();
+        scene.open(ready_status(None));
+        let id = scene.load();
+        scene.press("f6").effects();
+        scene.hear(Event::LoadFinished(id, progress(60, 60)));
+        let effects = scene.effects();
+        let [Effect::Send(Request::Watch { id, folders }), ..] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(folders.len(), 1);
+        scene.hear(Event::FolderUpToDate(*id, LoadProgress { unchanged: 60, ..progress(0, 60) }));
+        assert!(scene.screen().contains("watching"), "{}", scene.screen());
+        scene.press("f6");
+        let effects = scene.effects();
+        assert!(matches!(&effects[..], [Effect::Send(Request::Cancel(of))] if of == id));
+        assert!(scene.hear(Event::Cancelled(*id)).effects().is_empty());
+        assert!(matches!(scene.state.load, LoadState::Idle));
+    }
+
+    #[test]
+    fn who_stops_a_watched_load_wants_no_other() {
+        let mut scene = Scene::new();
+        let id = scene.load();
+        scene.press("f6").press("ctrl-x").effects();
+        scene.hear(Event::Cancelled(id));
+        assert!(scene.effects().is_empty());
+        assert!(matches!(scene.state.load, LoadState::Stopped { .. }));
+    }
+
+    #[test]
     fn the_model_is_shown_while_it_is_read_for_what_is_under_way() {
         let mut scene = Scene::on(80, 24);
         let load = scene.open(ready_status(None)).load();
