@@ -44,6 +44,10 @@ pub enum Command {
     Search(SearchArgs),
     /// Copy a collection to another store, embeddings and all.
     Copy(CopyArgs),
+    /// Copy the collection to one file, while others use it.
+    Backup(BackupArgs),
+    /// Put a backup in the collection's place, after asking.
+    Restore(BackupArgs),
     /// Say which model and collection are in use and what they hold.
     Status(StatusArgs),
     /// List, download or locate models.
@@ -124,6 +128,16 @@ pub struct CopyArgs {
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// `carlens backup` and `carlens restore`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The backup.
+    pub file: PathBuf,
+    /// Replace what is there without asking.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// A store, and which collection in it.

@@ -15,6 +15,7 @@ use super::message::{Event, Failure, Prune, PullProgress, Request, RequestId, St
 use super::reporter::Reporter;
 use super::session::Session;
 use super::turn::Turn;
+use super::upkeep::Upkeep;
 use super::{ModelChoice, Settings, choice, elsewhere, export, gone, search, thumbnail};
 use crate::domain::{CollectionSpec, FileProblem, Printable};
 use crate::hub::{self, Hub, Preset};
@@ -126,6 +127,16 @@ impl Actor {
                 let reporter = work.reporter(id);
                 work.copy(id, move |spec| Copy { spec, from, to, how, reporter, token })
             }),
+            Request::Backup { id, file, replace } => self.spawn(id, |token| {
+                work.keep_up(id, token, async move |upkeep: Upkeep| {
+                    upkeep.back_up(id, &file, replace).await
+                })
+            }),
+            Request::Restore { id, file, replace } => self.spawn(id, |token| {
+                work.keep_up(id, token, async move |upkeep: Upkeep| {
+                    upkeep.restore(id, &file, replace).await
+                })
+            }),
             Request::Watch { id } => self.spawn(id, |token| {
                 work.answer(id, token, async move |work: Work| Ok(work.watch(id).await))
             }),
@@ -211,6 +222,28 @@ impl Work {
     {
         let (reporter, waits) = (self.reporter(id), self.collection.waits());
         self.answer(id, token, |work| reporter.while_waiting(waits, job(work))).await;
+    }
+
+    /// The same for one that cleans up after itself when it is cancelled.
+    async fn keep_up<F>(
+        self,
+        id: RequestId,
+        token: CancellationToken,
+        job: impl FnOnce(Upkeep) -> F,
+    ) where
+        F: Future<Output = Result<Event, Failure>>,
+    {
+        let upkeep = Upkeep {
+            collection: self.collection.clone(),
+            loading: Arc::clone(&self.loading),
+            reporter: self.reporter(id),
+            token: token.clone(),
+        };
+        let answer = match job(upkeep).await {
+            Err(_) if token.is_cancelled() => Ok(Event::Cancelled(id)),
+            answer => answer,
+        };
+        self.finish(id, answer).await;
     }
 
     fn reporter(&self, id: RequestId) -> Reporter {

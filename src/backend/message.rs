@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clip::Tower;
 use crate::domain::{Count, FileProblem, Hit, ImageId, ModelId, PixelSize, Place, SpaceSummary};
-use crate::store::{Collection, Wait};
+use crate::store::{BackedUp, Collection, Restored, Wait};
 
 /// Ties an [`Event`] to the [`Request`] it answers. Later is larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -153,6 +153,25 @@ pub enum Request {
         /// What is taken for granted, and what is done twice.
         how: CopyHow,
     },
+    /// Copy the whole collection to a file.
+    Backup {
+        /// Answers carry it.
+        id: RequestId,
+        /// Which file.
+        file: PathBuf,
+        /// Whether it may be there already.
+        replace: bool,
+    },
+    /// Put the backup in a file in the collection's place.
+    Restore {
+        /// Answers carry it.
+        id: RequestId,
+        /// Which file.
+        file: PathBuf,
+        /// Whether pictures may be lost by it; if not, and some would be, it
+        /// answers [`Event::WouldReplace`].
+        replace: bool,
+    },
     /// Tell of loads into the same collection by other processes, until
     /// cancelled.
     Watch {
@@ -187,6 +206,8 @@ impl Request {
             | Self::Pull { id, .. }
             | Self::Export { id, .. }
             | Self::Copy { id, .. }
+            | Self::Backup { id, .. }
+            | Self::Restore { id, .. }
             | Self::Watch { id }
             | Self::Pause { load: id, .. }
             | Self::Cancel(id) => id,
@@ -238,6 +259,12 @@ pub enum Event {
     CopyProgress(RequestId, CopyProgress),
     /// A collection has been copied, and compared with the original.
     Copied(RequestId, Copied),
+    /// The collection has been copied to a file.
+    BackedUp(RequestId, BackedUp),
+    /// A backup is in the collection's place.
+    Restored(RequestId, Restored),
+    /// A backup is not restored, as something would be lost.
+    WouldReplace(RequestId, Replacement),
     /// The loads of other processes, as they are now. Not final.
     LoadsElsewhere(RequestId, Vec<LoadElsewhere>),
     /// The request was given up.
@@ -271,6 +298,9 @@ impl Event {
             | Self::Exported(id, _)
             | Self::CopyProgress(id, _)
             | Self::Copied(id, _)
+            | Self::BackedUp(id, _)
+            | Self::Restored(id, _)
+            | Self::WouldReplace(id, _)
             | Self::LoadsElsewhere(id, _)
             | Self::Cancelled(id)
             | Self::Failed(id, _) => id,
@@ -528,6 +558,15 @@ impl Verification {
             && self.alike == self.compared
             && self.same_neighbours * 10 >= self.neighbours * 9
     }
+}
+
+/// What a restore would replace, and by what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// Pictures of the collection; `None` if it is damaged.
+    pub held: Option<u64>,
+    /// Pictures of the backup.
+    pub pictures: u64,
 }
 
 /// Answer to a search.

@@ -7,6 +7,7 @@
 //! read on the runtime's blocking threads.
 
 mod actor;
+mod backup;
 mod choice;
 mod copy;
 mod elsewhere;
@@ -25,6 +26,7 @@ mod session;
 mod storing;
 mod thumbnail;
 mod turn;
+mod upkeep;
 mod walk;
 mod web;
 
@@ -34,13 +36,13 @@ use tokio::task::JoinHandle;
 pub use choice::ModelChoice;
 pub use message::{
     Answer, Copied, CopyHow, CopyProgress, Event, Exported, Failure, LoadElsewhere, LoadPlan,
-    LoadProgress, ModelEntry, ModelProgress, Offer, Prune, PullProgress, Query, Remark, Request,
-    RequestId, Status, Thumbnail, Verification,
+    LoadProgress, ModelEntry, ModelProgress, Offer, Prune, PullProgress, Query, Remark,
+    Replacement, Request, RequestId, Status, Thumbnail, Verification,
 };
 
 pub use crate::clip::Tower;
 use crate::hub::Hub;
-pub use crate::store::{Collection, Wait, WaitReason};
+pub use crate::store::{BackedUp, Collection, Restored, Wait, WaitReason};
 
 /// How many messages may wait in either direction.
 const CHANNEL_CAPACITY: usize = 64;

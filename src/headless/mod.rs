@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. A closed
 //! pipe is not an error.
 
+mod backup;
 mod bar;
 mod copy;
 mod json;
@@ -17,6 +18,7 @@ mod status;
 use std::io;
 use std::process::ExitCode;
 
+pub use backup::{backup, restore};
 pub use copy::copy;
 pub use load::load;
 pub use model::model;

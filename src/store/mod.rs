@@ -24,8 +24,8 @@ use async_trait::async_trait;
 
 pub use self::astra::Astra;
 pub use self::collection::Collection;
-pub use self::embedded::Embedded;
 pub(crate) use self::embedded::beside;
+pub use self::embedded::{BackedUp, Embedded, Restore, Restored};
 pub use self::error::Error;
 pub use self::failures::{Failed, Failures};
 pub use self::wait::{Wait, WaitReason};

@@ -19,6 +19,7 @@ mod pty;
 #[cfg(unix)]
 #[path = "support/small_disk.rs"]
 mod small_disk;
+mod store_backup;
 mod store_contract;
 mod store_crash;
 mod store_files;

@@ -13,19 +13,25 @@
 //! write       batches in            read    records and names out
 //! index       keeps the matrix in step with the file
 //! matrix      compares; sidecar keeps it between runs
+//! backup      one file of it; restore puts one in its place
 //! ```
 
+mod backup;
 mod best;
 mod checksum;
 mod columns;
 mod connection;
 mod failure;
 mod index;
+mod integrity;
 mod matrix;
 mod read;
+mod restore;
 mod schema;
 mod sidecar;
 mod space;
+mod staged;
+mod stop;
 mod write;
 
 use std::collections::HashMap;
@@ -35,11 +41,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
+pub use self::backup::BackedUp;
 pub(super) use self::columns::PathColumn;
 pub(crate) use self::connection::beside;
 use self::failure::{At, STORING};
 use self::index::Index;
+pub use self::restore::{Restore, Restored};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::sidecar::sum_anew;
 use self::space::Space;
@@ -137,6 +146,39 @@ pub async fn spaces(path: &Path) -> Result<Vec<SpaceSummary>, Error> {
         space::summaries(&connection::for_reading(&path)?, &path)
     })
     .await
+}
+
+/// Copies the collection at `path` to `file`, as it is at one moment, while
+/// others use it. The file is there whole or not at all.
+///
+/// # Errors
+/// Among others [`Error::Taken`] if `file` is there and not to be `replace`d,
+/// [`Error::BackupIsCollection`], [`Error::DiskFull`], [`Error::Unwritten`]
+/// and [`Error::Stopped`].
+pub async fn backup(
+    path: &Path,
+    file: &Path,
+    replace: bool,
+    token: &CancellationToken,
+) -> Result<BackedUp, Error> {
+    let (path, file, token) = (path.to_owned(), file.to_owned(), token.clone());
+    blocking(move || backup::make(&absolute(&path)?, &absolute(&file)?, replace, &token)).await
+}
+
+/// Puts the backup `file` in the place of the collection at `path`, while
+/// others search it. Whoever calls keeps others from loading meanwhile.
+///
+/// # Errors
+/// Among others [`Error::UnfitBackup`]: then, as after all of them, the
+/// collection is as it was.
+pub async fn restore(
+    path: &Path,
+    file: &Path,
+    replace: bool,
+    token: &CancellationToken,
+) -> Result<Restore, Error> {
+    let (path, file, token) = (path.to_owned(), file.to_owned(), token.clone());
+    blocking(move || restore::put(&absolute(&path)?, &absolute(&file)?, replace, &token)).await
 }
 
 #[async_trait]
