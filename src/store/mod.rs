@@ -13,6 +13,7 @@ mod collection;
 pub mod embedded;
 mod error;
 mod failures;
+mod findings;
 mod scan;
 mod spread;
 mod wait;
@@ -28,6 +29,7 @@ pub(crate) use self::embedded::beside;
 pub use self::embedded::{BackedUp, Embedded, Restore, Restored};
 pub use self::error::Error;
 pub use self::failures::{Failed, Failures};
+pub use self::findings::{Fault, Findings, Found, Mended};
 pub use self::wait::{Wait, WaitReason};
 use crate::domain::{Count, Embedding, FileStamp, Hit, ImageId, Record};
 

@@ -22,7 +22,7 @@ pub(super) fn findings(connection: &Connection) -> rusqlite::Result<Vec<String>>
 }
 
 /// Whether a failure says that the file is damaged.
-pub(super) fn is_damage(failure: &rusqlite::Error) -> bool {
+fn is_damage(failure: &rusqlite::Error) -> bool {
     let code = failure.sqlite_error_code();
     matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }

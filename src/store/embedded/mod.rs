@@ -14,10 +14,12 @@
 //! index       keeps the matrix in step with the file
 //! matrix      compares; sidecar keeps it between runs
 //! backup      one file of it; restore puts one in its place
+//! check       finds what is wrong; repair mends it, salvage a damaged file
 //! ```
 
 mod backup;
 mod best;
+mod check;
 mod checksum;
 mod columns;
 mod connection;
@@ -26,7 +28,9 @@ mod index;
 mod integrity;
 mod matrix;
 mod read;
+mod repair;
 mod restore;
+mod salvage;
 mod schema;
 mod sidecar;
 mod space;
@@ -52,7 +56,7 @@ pub use self::restore::{Restore, Restored};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::sidecar::sum_anew;
 use self::space::Space;
-use super::{Error, Known, Listed, Listing, Page, Refused, VectorStore};
+use super::{Error, Findings, Known, Listed, Listing, Mended, Page, Refused, VectorStore};
 use crate::domain::{CollectionSpec, Count, Embedding, Hit, ImageId, Record, SpaceSummary};
 
 /// A matrix file is saved anew once this many changes are not in it: fewer
@@ -179,6 +183,36 @@ pub async fn restore(
 ) -> Result<Restore, Error> {
     let (path, file, token) = (path.to_owned(), file.to_owned(), token.clone());
     blocking(move || restore::put(&absolute(&path)?, &absolute(&file)?, replace, &token)).await
+}
+
+/// Looks for whatever may be wrong with the collection at `path`; changes
+/// nothing. `tell` hears how many pictures of how many have been looked at.
+///
+/// # Errors
+/// Among others [`Error::NoCollection`], [`Error::NotOurs`],
+/// [`Error::NewerVersion`] and [`Error::Stopped`]; damage is a finding.
+pub async fn check(
+    path: &Path,
+    token: &CancellationToken,
+    tell: impl Fn(u64, u64) + Send + 'static,
+) -> Result<Findings, Error> {
+    let (path, token) = (path.to_owned(), token.clone());
+    blocking(move || check::look(&absolute(&path)?, &token, &tell)).await
+}
+
+/// Mends what [`check`] finds wrong. Whoever calls keeps others from loading
+/// meanwhile.
+///
+/// # Errors
+/// Among others [`Error::BeyondRepair`] and [`Error::Stopped`]; then the
+/// collection is as it was.
+pub async fn repair(
+    path: &Path,
+    token: &CancellationToken,
+    tell: impl Fn(u64, u64) + Send + 'static,
+) -> Result<Mended, Error> {
+    let (path, token) = (path.to_owned(), token.clone());
+    blocking(move || repair::mend(&absolute(&path)?, &token, &tell)).await
 }
 
 #[async_trait]
