@@ -48,6 +48,8 @@ pub enum Command {
     Backup(BackupArgs),
     /// Put a backup in the collection's place, after asking.
     Restore(BackupArgs),
+    /// Look for what is wrong with the collection, and mend it.
+    Check(CheckArgs),
     /// Say which model and collection are in use and what they hold.
     Status(StatusArgs),
     /// List, download or locate models.
@@ -138,6 +140,18 @@ pub struct BackupArgs {
     /// Replace what is there without asking.
     #[arg(long)]
     pub force: bool,
+}
+
+/// `carlens check`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct CheckArgs {
+    /// Mend what is wrong: remove what is of no use, and make a new file of
+    /// what can be read of a damaged one, which is kept.
+    #[arg(long)]
+    pub repair: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// A store, and which collection in it.

@@ -19,7 +19,7 @@ use super::upkeep::Upkeep;
 use super::{ModelChoice, Settings, choice, elsewhere, export, gone, search, thumbnail};
 use crate::domain::{CollectionSpec, FileProblem, Printable};
 use crate::hub::{self, Hub, Preset};
-use crate::store::{Collection, Failed, Failures};
+use crate::store::{Collection, Failed, Failures, VectorStore};
 
 /// Owns the tasks; the work is theirs.
 pub(super) struct Actor {
@@ -137,6 +137,12 @@ impl Actor {
                     upkeep.restore(id, &file, replace).await
                 })
             }),
+            Request::Check { id, repair } => self.spawn(id, |token| {
+                let store = work.clone().store();
+                work.keep_up(id, token, async move |upkeep: Upkeep| {
+                    upkeep.check(id, repair, store).await
+                })
+            }),
             Request::Watch { id } => self.spawn(id, |token| {
                 work.answer(id, token, async move |work: Work| Ok(work.watch(id).await))
             }),
@@ -239,7 +245,8 @@ impl Work {
             reporter: self.reporter(id),
             token: token.clone(),
         };
-        let answer = match job(upkeep).await {
+        let waits = self.collection.waits();
+        let answer = match self.reporter(id).while_waiting(waits, job(upkeep)).await {
             Err(_) if token.is_cancelled() => Ok(Event::Cancelled(id)),
             answer => answer,
         };
@@ -330,6 +337,13 @@ impl Work {
         let store = self.session().await?.for_load().await;
         let store = store.map_err(|e| Failure::new(gone::erasing(folder), &e))?;
         gone::erase(&store, folder, prune).await
+    }
+
+    /// The space of the model in use.
+    async fn store(self) -> Result<Arc<dyn VectorStore>, Failure> {
+        let doing = || format!("opening the collection {}", self.collection.place());
+        let store = self.session().await?.for_search().await;
+        store.map_err(|e| Failure::new(doing(), &e))
     }
 
     async fn copy(self, id: RequestId, copy: impl FnOnce(CollectionSpec) -> Copy) {

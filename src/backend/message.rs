@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clip::Tower;
 use crate::domain::{Count, FileProblem, Hit, ImageId, ModelId, PixelSize, Place, SpaceSummary};
-use crate::store::{BackedUp, Collection, Restored, Wait};
+use crate::store::{BackedUp, Collection, Findings, Mended, Restored, Wait};
 
 /// Ties an [`Event`] to the [`Request`] it answers. Later is larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -172,6 +172,13 @@ pub enum Request {
         /// answers [`Event::WouldReplace`].
         replace: bool,
     },
+    /// Look for what is wrong with the collection.
+    Check {
+        /// Answers carry it.
+        id: RequestId,
+        /// Whether to mend it.
+        repair: bool,
+    },
     /// Tell of loads into the same collection by other processes, until
     /// cancelled.
     Watch {
@@ -208,6 +215,7 @@ impl Request {
             | Self::Copy { id, .. }
             | Self::Backup { id, .. }
             | Self::Restore { id, .. }
+            | Self::Check { id, .. }
             | Self::Watch { id }
             | Self::Pause { load: id, .. }
             | Self::Cancel(id) => id,
@@ -265,6 +273,10 @@ pub enum Event {
     Restored(RequestId, Restored),
     /// A backup is not restored, as something would be lost.
     WouldReplace(RequestId, Replacement),
+    /// A check has got this far. Not final.
+    CheckProgress(RequestId, CheckProgress),
+    /// The collection has been checked, and mended if that was asked for.
+    Checked(RequestId, Checked),
     /// The loads of other processes, as they are now. Not final.
     LoadsElsewhere(RequestId, Vec<LoadElsewhere>),
     /// The request was given up.
@@ -301,6 +313,8 @@ impl Event {
             | Self::BackedUp(id, _)
             | Self::Restored(id, _)
             | Self::WouldReplace(id, _)
+            | Self::CheckProgress(id, _)
+            | Self::Checked(id, _)
             | Self::LoadsElsewhere(id, _)
             | Self::Cancelled(id)
             | Self::Failed(id, _) => id,
@@ -321,6 +335,7 @@ impl Event {
                 | Self::PullProgress(..)
                 | Self::QueryPicture(..)
                 | Self::CopyProgress(..)
+                | Self::CheckProgress(..)
                 | Self::LoadsElsewhere(..)
         )
     }
@@ -558,6 +573,28 @@ impl Verification {
             && self.alike == self.compared
             && self.same_neighbours * 10 >= self.neighbours * 9
     }
+}
+
+/// How far a check has got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckProgress {
+    /// Pictures looked at.
+    pub looked: u64,
+    /// Pictures of the collection, hidden ones included.
+    pub total: u64,
+    /// Since the check began.
+    pub elapsed: Duration,
+}
+
+/// What became of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What was found.
+    pub findings: Findings,
+    /// What was mended of it, if there was anything and that was asked for.
+    pub mended: Option<Mended>,
+    /// What was found after that.
+    pub left: Option<Findings>,
 }
 
 /// What a restore would replace, and by what.

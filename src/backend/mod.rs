@@ -8,6 +8,7 @@
 
 mod actor;
 mod backup;
+mod check;
 mod choice;
 mod copy;
 mod elsewhere;
@@ -35,14 +36,16 @@ use tokio::task::JoinHandle;
 
 pub use choice::ModelChoice;
 pub use message::{
-    Answer, Copied, CopyHow, CopyProgress, Event, Exported, Failure, LoadElsewhere, LoadPlan,
-    LoadProgress, ModelEntry, ModelProgress, Offer, Prune, PullProgress, Query, Remark,
-    Replacement, Request, RequestId, Status, Thumbnail, Verification,
+    Answer, CheckProgress, Checked, Copied, CopyHow, CopyProgress, Event, Exported, Failure,
+    LoadElsewhere, LoadPlan, LoadProgress, ModelEntry, ModelProgress, Offer, Prune, PullProgress,
+    Query, Remark, Replacement, Request, RequestId, Status, Thumbnail, Verification,
 };
 
 pub use crate::clip::Tower;
 use crate::hub::Hub;
-pub use crate::store::{BackedUp, Collection, Restored, Wait, WaitReason};
+pub use crate::store::{
+    BackedUp, Collection, Fault, Findings, Found, Mended, Restored, Wait, WaitReason,
+};
 
 /// How many messages may wait in either direction.
 const CHANNEL_CAPACITY: usize = 64;

@@ -5,6 +5,7 @@
 
 mod backup;
 mod bar;
+mod check;
 mod copy;
 mod json;
 mod json_lines;
@@ -19,6 +20,7 @@ use std::io;
 use std::process::ExitCode;
 
 pub use backup::{backup, restore};
+pub use check::check;
 pub use copy::copy;
 pub use load::load;
 pub use model::model;

@@ -20,6 +20,7 @@ mod pty;
 #[path = "support/small_disk.rs"]
 mod small_disk;
 mod store_backup;
+mod store_check;
 mod store_contract;
 mod store_crash;
 mod store_files;
