@@ -48,6 +48,8 @@ pub enum Command {
     Backup(BackupArgs),
     /// Put a backup in the collection's place, after asking.
     Restore(BackupArgs),
+    /// Follow a folder of the collection that was moved; embeds nothing again.
+    Move(MoveArgs),
     /// Look for what is wrong with the collection, and mend it.
     Check(CheckArgs),
     /// Say which model and collection are in use and what they hold.
@@ -138,6 +140,18 @@ pub struct BackupArgs {
     /// The backup.
     pub file: PathBuf,
     /// Replace what is there without asking.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `carlens move`.
+#[derive(Debug, Args)]
+pub struct MoveArgs {
+    /// Where the folder was.
+    pub old: PathBuf,
+    /// Where it is.
+    pub new: PathBuf,
+    /// Also if it is not there, or has none of the pictures.
     #[arg(long)]
     pub force: bool,
 }

@@ -112,6 +112,9 @@ fn run_command(
             Command::Restore(args) => {
                 headless::restore(&mut backend, args.file, args.force, &mut output).await
             }
+            Command::Move(args) => {
+                headless::relocate(&mut backend, args.old, args.new, args.force, &mut output).await
+            }
             Command::Check(args) => {
                 headless::check(&mut backend, args.repair, args.output.json, &mut output).await
             }

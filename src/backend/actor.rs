@@ -138,9 +138,15 @@ impl Actor {
                 })
             }),
             Request::Check { id, repair } => self.spawn(id, |token| {
-                let store = work.clone().store();
+                let store = work.clone().store(false);
                 work.keep_up(id, token, async move |upkeep: Upkeep| {
                     upkeep.check(id, repair, store).await
+                })
+            }),
+            Request::Relocate { id, old, new, force } => self.spawn(id, |token| {
+                let store = work.clone().store(true);
+                work.keep_up(id, token, async move |upkeep: Upkeep| {
+                    upkeep.relocate(id, (&old, &new), force, store).await
                 })
             }),
             Request::Watch { id } => self.spawn(id, |token| {
@@ -339,10 +345,11 @@ impl Work {
         gone::erase(&store, folder, prune).await
     }
 
-    /// The space of the model in use.
-    async fn store(self) -> Result<Arc<dyn VectorStore>, Failure> {
+    /// The space of the model in use, for changing it or for reading.
+    async fn store(self, to_change: bool) -> Result<Arc<dyn VectorStore>, Failure> {
         let doing = || format!("opening the collection {}", self.collection.place());
-        let store = self.session().await?.for_search().await;
+        let session = self.session().await?;
+        let store = if to_change { session.for_load().await } else { session.for_search().await };
         store.map_err(|e| Failure::new(doing(), &e))
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clip::Tower;
 use crate::domain::{Count, FileProblem, Hit, ImageId, ModelId, PixelSize, Place, SpaceSummary};
-use crate::store::{BackedUp, Collection, Findings, Mended, Restored, Wait};
+use crate::store::{BackedUp, Collection, Findings, Mended, Relocated, Restored, Wait};
 
 /// Ties an [`Event`] to the [`Request`] it answers. Later is larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -179,6 +179,17 @@ pub enum Request {
         /// Whether to mend it.
         repair: bool,
     },
+    /// Follow a folder of the collection that was moved.
+    Relocate {
+        /// Answers carry it.
+        id: RequestId,
+        /// Where it was.
+        old: PathBuf,
+        /// Where it is.
+        new: PathBuf,
+        /// Whether to do so although its pictures are not there.
+        force: bool,
+    },
     /// Tell of loads into the same collection by other processes, until
     /// cancelled.
     Watch {
@@ -216,6 +227,7 @@ impl Request {
             | Self::Backup { id, .. }
             | Self::Restore { id, .. }
             | Self::Check { id, .. }
+            | Self::Relocate { id, .. }
             | Self::Watch { id }
             | Self::Pause { load: id, .. }
             | Self::Cancel(id) => id,
@@ -277,6 +289,8 @@ pub enum Event {
     CheckProgress(RequestId, CheckProgress),
     /// The collection has been checked, and mended if that was asked for.
     Checked(RequestId, Checked),
+    /// The pictures of a folder have their new names.
+    Relocated(RequestId, Relocated),
     /// The loads of other processes, as they are now. Not final.
     LoadsElsewhere(RequestId, Vec<LoadElsewhere>),
     /// The request was given up.
@@ -315,6 +329,7 @@ impl Event {
             | Self::WouldReplace(id, _)
             | Self::CheckProgress(id, _)
             | Self::Checked(id, _)
+            | Self::Relocated(id, _)
             | Self::LoadsElsewhere(id, _)
             | Self::Cancelled(id)
             | Self::Failed(id, _) => id,

@@ -20,6 +20,7 @@ mod message;
 mod model;
 mod priority;
 mod reading;
+mod relocate;
 mod reporter;
 mod roots;
 mod search;
@@ -44,7 +45,7 @@ pub use message::{
 pub use crate::clip::Tower;
 use crate::hub::Hub;
 pub use crate::store::{
-    BackedUp, Collection, Fault, Findings, Found, Mended, Restored, Wait, WaitReason,
+    BackedUp, Collection, Fault, Findings, Found, Mended, Relocated, Restored, Wait, WaitReason,
 };
 
 /// How many messages may wait in either direction.

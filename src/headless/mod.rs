@@ -13,6 +13,7 @@ mod load;
 mod model;
 mod output;
 mod painting;
+mod relocate;
 mod search;
 mod status;
 
@@ -25,6 +26,7 @@ pub use copy::copy;
 pub use load::load;
 pub use model::model;
 pub use output::{Output, Style};
+pub use relocate::relocate;
 pub use search::{Format, search};
 pub use status::{failed, status};
 

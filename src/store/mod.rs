@@ -26,7 +26,7 @@ use async_trait::async_trait;
 pub use self::astra::Astra;
 pub use self::collection::Collection;
 pub(crate) use self::embedded::beside;
-pub use self::embedded::{BackedUp, Embedded, Restore, Restored};
+pub use self::embedded::{BackedUp, Below, Embedded, Relocated, Restore, Restored};
 pub use self::error::Error;
 pub use self::failures::{Failed, Failures};
 pub use self::findings::{Fault, Findings, Found, Mended};

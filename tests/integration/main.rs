@@ -25,5 +25,6 @@ mod store_contract;
 mod store_crash;
 mod store_files;
 mod store_samples;
+mod upkeep;
 #[path = "support/web_stub.rs"]
 mod web_stub;

@@ -14,6 +14,7 @@
 //! index       keeps the matrix in step with the file
 //! matrix      compares; sidecar keeps it between runs
 //! backup      one file of it; restore puts one in its place
+//! relocate    follows a folder that was moved
 //! check       finds what is wrong; repair mends it, salvage a damaged file
 //! ```
 
@@ -27,7 +28,9 @@ mod failure;
 mod index;
 mod integrity;
 mod matrix;
+mod numbered;
 mod read;
+mod relocate;
 mod repair;
 mod restore;
 mod salvage;
@@ -52,6 +55,7 @@ pub(super) use self::columns::PathColumn;
 pub(crate) use self::connection::beside;
 use self::failure::{At, STORING};
 use self::index::Index;
+pub use self::relocate::{Below, Relocated};
 pub use self::restore::{Restore, Restored};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::sidecar::sum_anew;
@@ -213,6 +217,31 @@ pub async fn repair(
 ) -> Result<Mended, Error> {
     let (path, token) = (path.to_owned(), token.clone());
     blocking(move || repair::mend(&absolute(&path)?, &token, &tell)).await
+}
+
+/// What the collection at `path` has below the absolute `folder`.
+///
+/// # Errors
+/// Among others [`Error::NoCollection`].
+pub async fn below(path: &Path, folder: &Path) -> Result<Below, Error> {
+    let (path, folder) = (path.to_owned(), folder.to_owned());
+    blocking(move || relocate::below(&absolute(&path)?, &folder)).await
+}
+
+/// Gives what the collection at `path` has below the absolute `folder` the
+/// names that `rename` makes of its old places, all at once. What is known by
+/// the new name already stays, in the place of what comes. Whoever calls keeps
+/// others from loading meanwhile.
+///
+/// # Errors
+/// Then nothing is renamed.
+pub async fn relocate(
+    path: &Path,
+    folder: &Path,
+    rename: impl Fn(&Path) -> ImageId + Send + 'static,
+) -> Result<Relocated, Error> {
+    let (path, folder) = (path.to_owned(), folder.to_owned());
+    blocking(move || relocate::to(&absolute(&path)?, &folder, &rename)).await
 }
 
 #[async_trait]

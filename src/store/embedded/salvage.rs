@@ -19,9 +19,8 @@ use super::stop::Stop;
 use crate::store::Error;
 use crate::store::findings::{Fault, Mended};
 
-/// Rows that are tried one by one: more than lie on the pages below one that
-/// is damaged.
-const MOST_TRIED: i64 = 10_000_000;
+/// Rows that are tried one by one, where it is not known how many there were.
+const MOST_TRIED: i64 = 1_000_000;
 
 /// Saves what can be read of the collection at the absolute `path`.
 pub(super) fn save(
@@ -54,6 +53,9 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
+
+/// More folders, or models, nobody has.
+const MOST_FOLDERS: i64 = 10_000;
 
 /// Greater numbers of rows are not ours.
 const MOST_ROWS: i64 = 1 << 53;
@@ -123,10 +125,19 @@ impl Salvage<'_> {
         let down = self.run(table, "DESC", first, take)?;
         let Some(last) = down else { return Ok(()) };
         let first = first.max(0);
-        let most = first.saturating_add(MOST_TRIED);
         // Nothing was read from the end on, if the last row read is the first.
-        let last = if last <= first { most } else { last.min(most) };
-        self.one_by_one(table, first, last, take)
+        let last = if last <= first { i64::MAX } else { last };
+        self.one_by_one(table, first, last.min(self.end(table)), take)
+    }
+
+    /// No row of the table has this number or a greater one.
+    fn end(&self, table: &Table) -> i64 {
+        if !table.is_of_pictures {
+            return MOST_FOLDERS;
+        }
+        let last = "SELECT seq FROM sqlite_sequence WHERE name = 'picture'";
+        let last: rusqlite::Result<i64> = self.damaged.query_row(last, [], |row| row.get(0));
+        last.unwrap_or(MOST_TRIED).min(MOST_ROWS) + 1
     }
 
     /// Reads the rows after number `from` to the end, or to what cannot be
@@ -168,6 +179,9 @@ impl Salvage<'_> {
         let select = format!("SELECT {columns} FROM {name} WHERE {number} = ?1");
         let mut statement = self.damaged.prepare(&select)?;
         for number in first.saturating_add(1)..last {
+            if self.stop.go_on().is_err() {
+                break;
+            }
             match statement.query_row([number], |row| Ok(values(row, table))).optional() {
                 Ok(row) => row.flatten().into_iter().for_each(&mut *take),
                 Err(failure) if is_stop(&failure) => return Err(failure),
@@ -190,6 +204,8 @@ struct Table {
     number: &'static str,
     /// How many columns.
     width: usize,
+    /// Whether rows are numbered as pictures are.
+    is_of_pictures: bool,
     put: &'static str,
 }
 
@@ -198,6 +214,7 @@ const SPACES: Table = Table {
     columns: "id, model_name, fingerprint, dimension, seq",
     number: "id",
     width: 5,
+    is_of_pictures: false,
     put: "INSERT OR IGNORE INTO space (id, model_name, fingerprint, dimension, metric, seq)
           VALUES (?1, ?2, ?3, ?4, 'cosine', max(0, min(?5, 4611686018427387903)))",
 };
@@ -207,6 +224,7 @@ const FOLDERS: Table = Table {
     columns: "id, path",
     number: "id",
     width: 2,
+    is_of_pictures: false,
     put: "INSERT OR IGNORE INTO folder (id, path) VALUES (?1, ?2)",
 };
 
@@ -215,6 +233,7 @@ const PICTURES: Table = Table {
     columns: "id, space, folder, path, size, modified, hash, width, height",
     number: "id",
     width: 9,
+    is_of_pictures: true,
     put: "INSERT OR IGNORE INTO picture
           (id, space, folder, path, size, modified, hash, width, height)
           SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
@@ -226,6 +245,7 @@ const EMBEDDINGS: Table = Table {
     columns: "picture, vector",
     number: "picture",
     width: 2,
+    is_of_pictures: true,
     put: "INSERT OR IGNORE INTO embedding (picture, space, seq, vector)
           SELECT id, space, 1, ?2 FROM picture WHERE id = ?1",
 };
@@ -235,6 +255,7 @@ const HIDDEN: Table = Table {
     columns: "picture, vector",
     number: "picture",
     width: 2,
+    is_of_pictures: true,
     put: "INSERT OR IGNORE INTO hidden (picture, vector)
           SELECT id, ?2 FROM picture WHERE id = ?1
           AND id NOT IN (SELECT picture FROM embedding)",
