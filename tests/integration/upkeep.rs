@@ -101,8 +101,8 @@ fn a_damaged_file_is_kept_and_what_can_be_read_of_it_saved() {
     let (machine, folder) = loaded();
     let path = collection(&machine);
     let connection = Connection::open(&path).unwrap();
-    // The page where the names in a folder are found.
-    let page: usize = connection
+    // The page where contents are looked up.
+    let page: u32 = connection
         .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'picture_by_hash'", [], |row| {
             row.get(0)
         })
@@ -110,7 +110,7 @@ fn a_damaged_file_is_kept_and_what_can_be_read_of_it_saved() {
     connection.pragma_update(None, "journal_mode", "delete").unwrap();
     drop(connection);
     let mut bytes = fs::read(&path).unwrap();
-    bytes[(page - 1) * 8192..][..8192].fill(0xa5);
+    bytes[(page as usize - 1) * 8192..][..8192].fill(0xa5);
     fs::write(&path, &bytes).unwrap();
     run(&machine, ["check"]).ends(2).complains("carlens check --repair");
     let mended = run(&machine, ["check", "--repair"]).ends(0);
