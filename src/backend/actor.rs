@@ -146,7 +146,7 @@ impl Actor {
             Request::Relocate { id, old, new, force } => self.spawn(id, |token| {
                 let store = work.clone().store(true);
                 work.keep_up(id, token, async move |upkeep: Upkeep| {
-                    upkeep.relocate(id, (&old, &new), force, store).await
+                    Box::pin(upkeep.relocate(id, (&old, &new), force, store)).await
                 })
             }),
             Request::Watch { id } => self.spawn(id, |token| {
@@ -256,6 +256,10 @@ impl Work {
             Err(_) if token.is_cancelled() => Ok(Event::Cancelled(id)),
             answer => answer,
         };
+        if matches!(answer, Ok(Event::Restored(..) | Event::Checked(..))) {
+            // The collection may be another file now.
+            *self.session.lock().await = None;
+        }
         self.finish(id, answer).await;
     }
 

@@ -150,7 +150,7 @@ impl Places<'_> {
 fn target(new: &Path, force: bool, doing: &str) -> Result<PathBuf, Failure> {
     match new.canonicalize() {
         Ok(real) if real.is_dir() => Ok(real),
-        Ok(_) => Err(Failure::because(doing, "the new folder is not a folder")),
+        Ok(_) => Err(Failure::because(doing, "what is at the new place is not a folder")),
         Err(_) if force => absolute(new, doing),
         Err(_) => Err(Failure::because(doing, "there is no such new folder on this machine")
             .hint("make the disk available first, or say `--force`")),

@@ -79,7 +79,8 @@ fn restored(event: Event, output: &mut Output<'_>) -> io::Result<Outcome> {
     };
     if let Some(kept) = kept {
         let kept = Printable::new(&kept);
-        output.note(&format!("what was damaged is kept as {kept}"), None)?;
+        let hint = "a carlens that is open has to be started again to see the new file";
+        output.note(&format!("what was damaged is kept as {kept}"), Some(hint))?;
     }
     writeln!(output.out, "{} restored", counted_u64(pictures))?;
     Ok(Outcome::Found)

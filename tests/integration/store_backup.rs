@@ -198,6 +198,34 @@ async fn models_and_folders_of_a_backup_come_and_others_go() {
 }
 
 #[tokio::test]
+async fn a_backup_may_be_of_an_older_format_or_a_mere_copy_with_its_log() {
+    let place = place();
+    let store = create(&place.collection).await;
+    store.upsert(records(0..5)).await.unwrap();
+    back_up(&place, false).await.unwrap();
+    let older = Connection::open(&place.backup).unwrap();
+    let statements = "DROP INDEX picture_by_hash; DROP INDEX tombstone_by_picture;
+                      DROP TABLE hidden; PRAGMA user_version = 1";
+    older.execute_batch(statements).unwrap();
+    drop(older);
+    store.upsert(records(5..9)).await.unwrap();
+    assert_done(restore(&place, true).await, 5);
+    assert_holds(&store, &records(0..5)).await;
+    // Copied while it is open.
+    store.upsert(records(20..40)).await.unwrap();
+    for ending in ["", "-wal"] {
+        let [from, to] =
+            [&place.collection, &place.backup].map(|path| format!("{}{ending}", path.display()));
+        fs::copy(from, to).unwrap();
+    }
+    store.delete(ids(0..30)).await.unwrap();
+    assert_done(restore(&place, true).await, 25);
+    assert_holds(&store, &[records(0..5), records(20..40)].concat()).await;
+    let left = ["backup", "cars.db", "cars.db-shm", "cars.db-wal"];
+    assert_eq!(names(place.folder.path()), left);
+}
+
+#[tokio::test]
 async fn where_there_is_no_collection_the_backup_becomes_it() {
     let place = place();
     create(&place.collection).await.upsert(records(0..50)).await.unwrap();

@@ -108,7 +108,9 @@ async fn files_that_are_there_or_not_are_counted() {
 }
 
 /// Statements, the faults they make, and how many pictures are lost by them.
-const DAMAGES: [(&str, &[(Fault, u64)], u64); 15] = [
+type Damage = (&'static str, &'static [(Fault, u64)], u64);
+
+const DAMAGES: [Damage; 15] = [
     ("DELETE FROM picture WHERE id = 10", &[(Fault::Orphan, 1)], 0),
     ("INSERT INTO embedding VALUES (9999, 1, 50, x'00')", &[(Fault::Orphan, 1)], 0),
     ("INSERT INTO hidden VALUES (9999, x'00')", &[(Fault::Orphan, 1)], 0),

@@ -77,7 +77,7 @@ pub(super) fn pictures(connection: &Connection) -> rusqlite::Result<u64> {
 /// The collection, and what belongs to it, is no place for its backup.
 fn refuse_collection(path: &Path, file: &Path) -> Result<(), Error> {
     let is_same = |ending: &&str| is_same_file(&beside(path, ending), file);
-    if [""].iter().chain(&ENDINGS).any(|ending| is_same(&ending)) {
+    if [""].iter().chain(&ENDINGS).any(is_same) {
         return Err(Error::BackupIsCollection { path: file.to_owned() });
     }
     Ok(())

@@ -145,11 +145,8 @@ impl Look<'_> {
             return Ok(Err((Fault::Row, format!("picture {}", row.get::<_, i64>(0)?))));
         };
         let what = |fault| Ok(Err((fault, picture.location.to_string_lossy().into_owned())));
-        if !picture.has_folder {
-            return what(Fault::NoFolder);
-        }
-        if !picture.makes_sense {
-            return what(Fault::Row);
+        if let Some(fault) = picture.fault {
+            return what(fault);
         }
         let vector = match (row.get_ref(9)?, row.get_ref(10)?) {
             (ValueRef::Null, ValueRef::Null) => return what(Fault::NoEmbedding),
@@ -312,11 +309,11 @@ struct Picture {
     folder: i64,
     location: PathBuf,
     base_length: usize,
-    has_folder: bool,
     is_hidden: bool,
-    makes_sense: bool,
     is_numbered: bool,
     dimension: usize,
+    /// What is wrong with the row.
+    fault: Option<Fault>,
 }
 
 impl Picture {
@@ -328,6 +325,8 @@ impl Picture {
         let size = row.get::<_, u32>(7).and(row.get::<_, u32>(8));
         let _: (i64, i64) = (row.get(5)?, row.get(15)?);
         let names_file = path.file_name().is_some() && path.is_relative() && !has_nul(&path);
+        let is_of_its_space: bool = row.get(13)?;
+        let makes_sense = names_file && [0, 32].contains(&hash) && size.is_ok() && is_of_its_space;
         let seq: Option<i64> = row.get(12)?;
         let last: i64 = row.get(14)?;
         Ok(Self {
@@ -335,11 +334,13 @@ impl Picture {
             folder: row.get(2)?,
             base_length: base.components().count(),
             location: base.join(&path),
-            has_folder: folder.is_some(),
             is_hidden: row.get_ref(9)? == ValueRef::Null,
-            makes_sense: names_file && [0, 32].contains(&hash) && size.is_ok() && row.get(13)?,
             is_numbered: seq.is_none_or(|seq| (1..=last).contains(&seq)),
             dimension: row.get::<_, u32>(11)? as usize,
+            fault: match folder {
+                None => Some(Fault::NoFolder),
+                Some(_) => (!makes_sense).then_some(Fault::Row),
+            },
         })
     }
 }

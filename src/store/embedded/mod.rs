@@ -204,7 +204,7 @@ pub async fn check(
     blocking(move || check::look(&absolute(&path)?, &token, &tell)).await
 }
 
-/// Mends what [`check`] finds wrong. Whoever calls keeps others from loading
+/// Mends what [`check()`] finds wrong. Whoever calls keeps others from loading
 /// meanwhile.
 ///
 /// # Errors
