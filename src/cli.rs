@@ -44,6 +44,14 @@ pub enum Command {
     Search(SearchArgs),
     /// Copy a collection to another store, embeddings and all.
     Copy(CopyArgs),
+    /// Copy the collection to one file, while others use it.
+    Backup(BackupArgs),
+    /// Put a backup in the collection's place, after asking.
+    Restore(BackupArgs),
+    /// Follow a folder of the collection that was moved; embeds nothing again.
+    Move(MoveArgs),
+    /// Look for what is wrong with the collection, and mend it.
+    Check(CheckArgs),
     /// Say which model and collection are in use and what they hold.
     Status(StatusArgs),
     /// List, download or locate models.
@@ -124,6 +132,40 @@ pub struct CopyArgs {
     /// embedded them, for pictures of the model in use.
     #[arg(long)]
     pub adopt: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `carlens backup` and `carlens restore`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The backup.
+    pub file: PathBuf,
+    /// Replace what is there without asking.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `carlens move`.
+#[derive(Debug, Args)]
+pub struct MoveArgs {
+    /// Where the folder was.
+    pub old: PathBuf,
+    /// Where it is.
+    pub new: PathBuf,
+    /// Also if it is not there, or has none of the pictures.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `carlens check`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct CheckArgs {
+    /// Mend what is wrong: remove what is of no use, and make a new file of
+    /// what can be read of a damaged one, which is kept.
+    #[arg(long)]
+    pub repair: bool,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,

@@ -109,6 +109,18 @@ fn run_command(
                 let how = CopyHow { adopt: args.adopt, overwrite: args.overwrite };
                 headless::copy(&mut backend, from, to, how, args.output.json, &mut output).await
             }
+            Command::Backup(args) => {
+                headless::backup(&mut backend, args.file, args.force, &mut output).await
+            }
+            Command::Restore(args) => {
+                headless::restore(&mut backend, args.file, args.force, &mut output).await
+            }
+            Command::Move(args) => {
+                headless::relocate(&mut backend, args.old, args.new, args.force, &mut output).await
+            }
+            Command::Check(args) => {
+                headless::check(&mut backend, args.repair, args.output.json, &mut output).await
+            }
             Command::Status(StatusArgs { failed: true, output: OutputArgs { json } }) => {
                 headless::failed(&mut backend, json, &mut output).await
             }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::backend::{
-    CopyProgress, LoadProgress, ModelProgress, PullProgress, Tower, Wait, WaitReason,
+    CheckProgress, CopyProgress, LoadProgress, ModelProgress, PullProgress, Tower, Wait, WaitReason,
 };
 use crate::domain::Printable;
 use crate::pace::Pace;
@@ -94,6 +94,18 @@ pub(crate) fn copy_line(progress: &CopyProgress, pace: &Pace) -> Line {
         rate: pace.rate().map(|rate| format!("{rate:.1}/s")),
         left: pace.left(total.saturating_sub(done)).map(in_words),
         failed: (progress.failed > 0).then(|| format!("{} failed", progress.failed)),
+        ..Line::default()
+    }
+}
+
+/// `1200 of 5000 pictures checked, 810.0/s, 5 s left`
+pub(crate) fn check_line(progress: &CheckProgress, pace: &Pace) -> Line {
+    let CheckProgress { looked, total, .. } = *progress;
+    Line {
+        ratio: Some(ratio(looked, total)),
+        counts: format!("{looked} of {total} pictures checked"),
+        rate: pace.rate().map(|rate| format!("{rate:.1}/s")),
+        left: pace.left(total.saturating_sub(looked)).map(in_words),
         ..Line::default()
     }
 }

@@ -11,15 +11,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::copy::Copy;
 use super::load::{Control, Ending, Load};
-use super::message::{Event, Failure, Prune, PullProgress, Request, RequestId, Status};
+use super::message::{Event, Failure, Prune, PullProgress, Query, Request, RequestId, Status};
 use super::reporter::Reporter;
 use super::session::Session;
 use super::turn::Turn;
+use super::upkeep::Upkeep;
 use super::watch::Watch;
 use super::{ModelChoice, Settings, choice, elsewhere, export, gone, search, thumbnail};
 use crate::domain::{CollectionSpec, FileProblem, Printable};
 use crate::hub::{self, Hub, Preset};
-use crate::store::{Collection, Failed, Failures};
+use crate::store::{Collection, Failed, Failures, VectorStore};
 
 /// Owns the tasks; the work is theirs.
 pub(super) struct Actor {
@@ -132,21 +133,29 @@ impl Actor {
             Request::FollowLoads { id } => self.spawn(id, |token| {
                 work.answer(id, token, async move |work: Work| Ok(work.follow_loads(id).await))
             }),
-            Request::Search { id, query, limit, within } => {
-                let superseded = self.newest_search.replace(id);
-                if let Some(superseded) = superseded {
-                    self.cancel(superseded);
-                }
-                self.spawn(id, |token| {
-                    work.answer_from_store(id, token, async move |work: Work| {
-                        let session = work.session().await?;
-                        let reporter = work.reporter(id);
-                        let answer =
-                            search::search(session, query, limit, within, &reporter).await?;
-                        Ok(Event::SearchFinished(id, answer))
-                    })
-                });
-            }
+            Request::Backup { id, file, replace } => self.spawn(id, |token| {
+                work.keep_up(id, token, async move |upkeep: Upkeep| {
+                    upkeep.back_up(id, &file, replace).await
+                })
+            }),
+            Request::Restore { id, file, replace } => self.spawn(id, |token| {
+                work.keep_up(id, token, async move |upkeep: Upkeep| {
+                    upkeep.restore(id, &file, replace).await
+                })
+            }),
+            Request::Check { id, repair } => self.spawn(id, |token| {
+                let store = work.clone().store(false);
+                work.keep_up(id, token, async move |upkeep: Upkeep| {
+                    upkeep.check(id, repair, store).await
+                })
+            }),
+            Request::Relocate { id, old, new, force } => self.spawn(id, |token| {
+                let store = work.clone().store(true);
+                work.keep_up(id, token, async move |upkeep: Upkeep| {
+                    Box::pin(upkeep.relocate(id, (&old, &new), force, store)).await
+                })
+            }),
+            Request::Search { id, query, limit, within } => self.search(id, query, limit, within),
             Request::Thumbnail { id, path, bounds } => {
                 self.spawn(id, |token| {
                     work.answer(id, token, async move |_| {
@@ -162,6 +171,23 @@ impl Actor {
             }),
             Request::Pull { id, preset } => self.spawn(id, |token| work.pull(id, preset, token)),
         }
+    }
+
+    /// A newer search supersedes an older one.
+    fn search(&mut self, id: RequestId, query: Query, limit: usize, within: Option<PathBuf>) {
+        let work = self.work.clone();
+        let superseded = self.newest_search.replace(id);
+        if let Some(superseded) = superseded {
+            self.cancel(superseded);
+        }
+        self.spawn(id, |token| {
+            work.answer_from_store(id, token, async move |work: Work| {
+                let session = work.session().await?;
+                let reporter = work.reporter(id);
+                let answer = search::search(session, query, limit, within, &reporter).await?;
+                Ok(Event::SearchFinished(id, answer))
+            })
+        });
     }
 
     /// Whether the load of this id shall rest, from now on.
@@ -222,6 +248,33 @@ impl Work {
     {
         let (reporter, waits) = (self.reporter(id), self.collection.waits());
         self.answer(id, token, |work| reporter.while_waiting(waits, job(work))).await;
+    }
+
+    /// The same for one that cleans up after itself when it is cancelled.
+    async fn keep_up<F>(
+        self,
+        id: RequestId,
+        token: CancellationToken,
+        job: impl FnOnce(Upkeep) -> F,
+    ) where
+        F: Future<Output = Result<Event, Failure>>,
+    {
+        let upkeep = Upkeep {
+            collection: self.collection.clone(),
+            loading: Arc::clone(&self.loading),
+            reporter: self.reporter(id),
+            token: token.clone(),
+        };
+        let waits = self.collection.waits();
+        let answer = match self.reporter(id).while_waiting(waits, job(upkeep)).await {
+            Err(_) if token.is_cancelled() => Ok(Event::Cancelled(id)),
+            answer => answer,
+        };
+        if matches!(answer, Ok(Event::Restored(..) | Event::Checked(..))) {
+            // The collection may be another file now.
+            *self.session.lock().await = None;
+        }
+        self.finish(id, answer).await;
     }
 
     fn reporter(&self, id: RequestId) -> Reporter {
@@ -309,6 +362,14 @@ impl Work {
         let store = self.session().await?.for_load().await;
         let store = store.map_err(|e| Failure::new(gone::erasing(folder), &e))?;
         gone::erase(&store, folder, prune).await
+    }
+
+    /// The space of the model in use, for changing it or for reading.
+    async fn store(self, to_change: bool) -> Result<Arc<dyn VectorStore>, Failure> {
+        let doing = || format!("opening the collection {}", self.collection.place());
+        let session = self.session().await?;
+        let store = if to_change { session.for_load().await } else { session.for_search().await };
+        store.map_err(|e| Failure::new(doing(), &e))
     }
 
     async fn copy(self, id: RequestId, copy: impl FnOnce(CollectionSpec) -> Copy) {

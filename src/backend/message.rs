@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clip::Tower;
 use crate::domain::{Count, FileProblem, Hit, ImageId, ModelId, PixelSize, Place, SpaceSummary};
-use crate::store::{Collection, Wait};
+use crate::store::{BackedUp, Collection, Findings, Mended, Relocated, Restored, Wait};
 
 /// Ties an [`Event`] to the [`Request`] it answers. Later is larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -161,6 +161,43 @@ pub enum Request {
         /// What is taken for granted, and what is done twice.
         how: CopyHow,
     },
+    /// Copy the whole collection to a file.
+    Backup {
+        /// Answers carry it.
+        id: RequestId,
+        /// Which file.
+        file: PathBuf,
+        /// Whether it may be there already.
+        replace: bool,
+    },
+    /// Put the backup in a file in the collection's place.
+    Restore {
+        /// Answers carry it.
+        id: RequestId,
+        /// Which file.
+        file: PathBuf,
+        /// Whether pictures may be lost by it; if not, and some would be, it
+        /// answers [`Event::WouldReplace`].
+        replace: bool,
+    },
+    /// Look for what is wrong with the collection.
+    Check {
+        /// Answers carry it.
+        id: RequestId,
+        /// Whether to mend it.
+        repair: bool,
+    },
+    /// Follow a folder of the collection that was moved.
+    Relocate {
+        /// Answers carry it.
+        id: RequestId,
+        /// Where it was.
+        old: PathBuf,
+        /// Where it is.
+        new: PathBuf,
+        /// Whether to do so although its pictures are not there.
+        force: bool,
+    },
     /// Tell of loads into the same collection by other processes, until
     /// cancelled.
     FollowLoads {
@@ -197,6 +234,10 @@ impl Request {
             | Self::Export { id, .. }
             | Self::Copy { id, .. }
             | Self::FollowLoads { id }
+            | Self::Backup { id, .. }
+            | Self::Restore { id, .. }
+            | Self::Check { id, .. }
+            | Self::Relocate { id, .. }
             | Self::Pause { load: id, .. }
             | Self::Cancel(id) => id,
         }
@@ -250,6 +291,18 @@ pub enum Event {
     CopyProgress(RequestId, CopyProgress),
     /// A collection has been copied, and compared with the original.
     Copied(RequestId, Copied),
+    /// The collection has been copied to a file.
+    BackedUp(RequestId, BackedUp),
+    /// A backup is in the collection's place.
+    Restored(RequestId, Restored),
+    /// A backup is not restored, as something would be lost.
+    WouldReplace(RequestId, Replacement),
+    /// A check has got this far. Not final.
+    CheckProgress(RequestId, CheckProgress),
+    /// The collection has been checked, and mended if that was asked for.
+    Checked(RequestId, Checked),
+    /// The pictures of a folder have their new names.
+    Relocated(RequestId, Relocated),
     /// The loads of other processes, as they are now. Not final.
     LoadsElsewhere(RequestId, Vec<LoadElsewhere>),
     /// The request was given up.
@@ -284,6 +337,12 @@ impl Event {
             | Self::Exported(id, _)
             | Self::CopyProgress(id, _)
             | Self::Copied(id, _)
+            | Self::BackedUp(id, _)
+            | Self::Restored(id, _)
+            | Self::WouldReplace(id, _)
+            | Self::CheckProgress(id, _)
+            | Self::Checked(id, _)
+            | Self::Relocated(id, _)
             | Self::LoadsElsewhere(id, _)
             | Self::Cancelled(id)
             | Self::Failed(id, _) => id,
@@ -305,6 +364,7 @@ impl Event {
                 | Self::PullProgress(..)
                 | Self::QueryPicture(..)
                 | Self::CopyProgress(..)
+                | Self::CheckProgress(..)
                 | Self::LoadsElsewhere(..)
         )
     }
@@ -549,6 +609,37 @@ impl Verification {
             && self.alike == self.compared
             && self.same_neighbours * 10 >= self.neighbours * 9
     }
+}
+
+/// How far a check has got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckProgress {
+    /// Pictures looked at.
+    pub looked: u64,
+    /// Pictures of the collection, hidden ones included.
+    pub total: u64,
+    /// Since the check began.
+    pub elapsed: Duration,
+}
+
+/// What became of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What was found.
+    pub findings: Findings,
+    /// What was mended of it, if there was anything and that was asked for.
+    pub mended: Option<Mended>,
+    /// What was found after that.
+    pub left: Option<Findings>,
+}
+
+/// What a restore would replace, and by what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// Pictures of the collection; `None` if it is damaged.
+    pub held: Option<u64>,
+    /// Pictures of the backup.
+    pub pictures: u64,
 }
 
 /// Answer to a search.

@@ -7,6 +7,8 @@
 //! read on the runtime's blocking threads.
 
 mod actor;
+mod backup;
+mod check;
 mod choice;
 mod copy;
 mod elsewhere;
@@ -18,6 +20,7 @@ mod message;
 mod model;
 mod priority;
 mod reading;
+mod relocate;
 mod reporter;
 mod roots;
 mod search;
@@ -25,6 +28,7 @@ mod session;
 mod storing;
 mod thumbnail;
 mod turn;
+mod upkeep;
 mod walk;
 mod watch;
 mod watching;
@@ -35,14 +39,16 @@ use tokio::task::JoinHandle;
 
 pub use choice::ModelChoice;
 pub use message::{
-    Answer, Copied, CopyHow, CopyProgress, Event, Exported, Failure, LoadElsewhere, LoadPlan,
-    LoadProgress, ModelEntry, ModelProgress, Offer, Prune, PullProgress, Query, Remark, Request,
-    RequestId, Status, Thumbnail, Verification,
+    Answer, CheckProgress, Checked, Copied, CopyHow, CopyProgress, Event, Exported, Failure,
+    LoadElsewhere, LoadPlan, LoadProgress, ModelEntry, ModelProgress, Offer, Prune, PullProgress,
+    Query, Remark, Replacement, Request, RequestId, Status, Thumbnail, Verification,
 };
 
 pub use crate::clip::Tower;
 use crate::hub::Hub;
-pub use crate::store::{Collection, Wait, WaitReason};
+pub use crate::store::{
+    BackedUp, Collection, Fault, Findings, Found, Mended, Relocated, Restored, Wait, WaitReason,
+};
 
 /// How many messages may wait in either direction.
 const CHANNEL_CAPACITY: usize = 64;

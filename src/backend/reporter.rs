@@ -25,6 +25,12 @@ impl Reporter {
         let _ = self.events.send(event(self.id, what)).await;
     }
 
+    /// The same of what may be left out: a front end too busy to take it will
+    /// take the next.
+    pub(super) fn report_if_free<T>(&self, event: fn(RequestId, T) -> Event, what: T) {
+        let _ = self.events.try_send(event(self.id, what));
+    }
+
     /// Does `work`, telling of what the store waits for meanwhile.
     pub(super) async fn while_waiting<T>(
         self,

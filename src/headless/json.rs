@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::backend::{Answer, Copied, LoadProgress, Query, Status};
+use crate::backend::{
+    Answer, Checked, Copied, Fault, Findings, Found, LoadProgress, Query, Status,
+};
 use crate::domain::{FileProblem, Hit, ModelId, Place, SpaceSummary};
 
 /// Version of everything here and in the JSON lines.
@@ -87,6 +89,51 @@ fn problems(failed: &[FileProblem]) -> Value {
 /// `carlens load --json`.
 pub(super) fn loads(folders: &[Value]) -> Value {
     json!({ "version": VERSION, "folders": folders })
+}
+
+/// `carlens check --json`.
+pub(super) fn checked(checked: &Checked) -> Value {
+    let left = checked.left.as_ref().unwrap_or(&checked.findings);
+    let mended = checked.mended.as_ref().map(|mended| {
+        let mut object = Map::new();
+        object.insert("faults".into(), mended.faults.values().sum::<u64>().into());
+        object.insert("lost".into(), json!(mended.lost));
+        object.insert("salvaged".into(), json!(mended.salvaged));
+        object.extend(mended.kept.iter().flat_map(|kept| named_path("kept", kept)));
+        Value::Object(object)
+    });
+    json!({
+        "version": VERSION,
+        "clean": left.is_clean(),
+        "pictures": left.pictures,
+        "hidden": left.hidden,
+        "missing": left.missing,
+        "back": left.back,
+        "faults": faults(&checked.findings),
+        "mended": mended,
+        "left": checked.left.as_ref().map(faults),
+    })
+}
+
+fn faults(findings: &Findings) -> Value {
+    let fault = |(&fault, found): (&Fault, &Found)| json!({ "fault": fault_name(fault), "count": found.count, "examples": found.examples });
+    findings.faults.iter().map(fault).collect()
+}
+
+fn fault_name(fault: Fault) -> &'static str {
+    match fault {
+        Fault::File => "file",
+        Fault::Row => "row",
+        Fault::NoFolder => "no_folder",
+        Fault::NoEmbedding => "no_embedding",
+        Fault::ShownAndHidden => "shown_and_hidden",
+        Fault::Orphan => "orphan",
+        Fault::Vector => "vector",
+        Fault::Length => "length",
+        Fault::Duplicate => "duplicate",
+        Fault::Numbering => "numbering",
+        Fault::Matrix => "matrix",
+    }
 }
 
 /// `carlens copy --json`.

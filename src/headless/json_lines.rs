@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::json::{VERSION, model, named_path};
 use crate::backend::{
-    CopyProgress, LoadPlan, LoadProgress, ModelProgress, PullProgress, Tower, Wait, WaitReason,
+    CheckProgress, CopyProgress, LoadPlan, LoadProgress, ModelProgress, PullProgress, Tower, Wait,
+    WaitReason,
 };
 use crate::domain::FileProblem;
 use crate::pace::Pace;
@@ -122,6 +123,20 @@ pub(super) fn copy_progress(progress: &CopyProgress, pace: &Pace) -> Value {
         "copied": progress.copied,
         "unchanged": progress.unchanged,
         "failed": progress.failed,
+        "elapsed_seconds": progress.elapsed.as_secs_f64(),
+    });
+    with(object, fields)
+}
+
+pub(super) fn check_progress(progress: &CheckProgress, pace: &Pace) -> Value {
+    let mut object = event("progress");
+    object.extend(rate_and_time(
+        pace.rate(),
+        pace.left(progress.total.saturating_sub(progress.looked)),
+    ));
+    let fields = json!({
+        "total": progress.total,
+        "looked_at": progress.looked,
         "elapsed_seconds": progress.elapsed.as_secs_f64(),
     });
     with(object, fields)

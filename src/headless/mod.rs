@@ -3,7 +3,9 @@
 //! Results go to standard output, everything else to standard error. A closed
 //! pipe is not an error.
 
+mod backup;
 mod bar;
+mod check;
 mod copy;
 mod json;
 mod json_lines;
@@ -11,16 +13,20 @@ mod load;
 mod model;
 mod output;
 mod painting;
+mod relocate;
 mod search;
 mod status;
 
 use std::io;
 use std::process::ExitCode;
 
+pub use backup::{backup, restore};
+pub use check::check;
 pub use copy::copy;
 pub use load::{load, watch};
 pub use model::model;
 pub use output::{Output, Style};
+pub use relocate::relocate;
 pub use search::{Format, search};
 pub use status::{failed, status};
 

@@ -107,8 +107,8 @@ pub enum Error {
 
     /// The file is ours, and its content contradicts itself.
     #[error(
-        "the collection {} is damaged: move it away and load the pictures again, or restore a \
-         copy of it",
+        "the collection {} is damaged: `carlens check --repair` saves what can be read of it, and \
+         `carlens restore` puts a backup in its place",
         Printable::new(.path)
     )]
     Damaged {
@@ -117,6 +117,55 @@ pub enum Error {
         /// What was found.
         source: Box<dyn StdError + Send + Sync>,
     },
+
+    /// A file is there already, and nobody said that it may go.
+    #[error("{} is there already: choose another name, or replace it with --force", Printable::new(.path))]
+    Taken {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// The file for a backup is the collection itself, or belongs to it.
+    #[error("{} is the collection itself: choose another name for the backup", Printable::new(.path))]
+    BackupIsCollection {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A backup cannot be written.
+    #[error("the backup {} cannot be written", Printable::new(.path))]
+    Unwritten {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+
+    /// A file cannot be restored; the collection was left as it is.
+    #[error("{} cannot be restored, as {finding}; nothing was changed", Printable::new(.path))]
+    UnfitBackup {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, as a clause.
+        finding: String,
+    },
+
+    /// Nothing can be saved from a damaged collection.
+    #[error(
+        "nothing can be read of the collection {} any more: restore a backup of it, or move it \
+         away and load the pictures again",
+        Printable::new(.path)
+    )]
+    BeyondRepair {
+        /// The collection's file.
+        path: PathBuf,
+        /// What was found.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+
+    /// Whoever asked wants it no more.
+    #[error("it was stopped")]
+    Stopped,
 
     /// The database behind the Data API, or the way to it.
     #[error(transparent)]

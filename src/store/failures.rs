@@ -119,6 +119,17 @@ impl Failures {
         }
     }
 
+    /// Follows a folder that was moved from `old` to `new`.
+    pub fn relocate(&self, old: &Path, new: &Path) {
+        for failed in self.below(old).into_values() {
+            self.forget(&failed.path);
+            if let Ok(below) = failed.path.strip_prefix(old) {
+                let path = new.join(below);
+                self.remember(&Failed { path, ..failed });
+            }
+        }
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -149,6 +160,17 @@ mod tests {
 
     fn failed(path: &str, reason: &str) -> Failed {
         Failed { path: path.into(), size: 3, modified: -7, decoders: 1, reason: reason.into() }
+    }
+
+    #[test]
+    fn failures_follow_a_folder_that_was_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let failures = Failures::beside(&folder.path().join("cars.db"));
+        failures.remember(&failed("/cars/a.jpg", "is empty"));
+        failures.remember(&failed("/carsick.jpg", "is empty"));
+        failures.relocate(Path::new("/cars"), Path::new("/disk/cars"));
+        let paths = failures.all().into_iter().map(|failed| failed.path).collect::<Vec<_>>();
+        assert_eq!(paths, ["/carsick.jpg", "/disk/cars/a.jpg"].map(PathBuf::from));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod collection;
 pub mod embedded;
 mod error;
 mod failures;
+mod findings;
 mod scan;
 mod spread;
 mod wait;
@@ -24,10 +25,11 @@ use async_trait::async_trait;
 
 pub use self::astra::Astra;
 pub use self::collection::Collection;
-pub use self::embedded::Embedded;
 pub(crate) use self::embedded::beside;
+pub use self::embedded::{BackedUp, Below, Embedded, Relocated, Restore, Restored};
 pub use self::error::Error;
 pub use self::failures::{Failed, Failures};
+pub use self::findings::{Fault, Findings, Found, Mended};
 pub use self::wait::{Wait, WaitReason};
 use crate::domain::{Count, Embedding, FileStamp, Hit, ImageId, Record};
 

@@ -19,9 +19,12 @@ mod pty;
 #[cfg(unix)]
 #[path = "support/small_disk.rs"]
 mod small_disk;
+mod store_backup;
+mod store_check;
 mod store_contract;
 mod store_crash;
 mod store_files;
 mod store_samples;
+mod upkeep;
 #[path = "support/web_stub.rs"]
 mod web_stub;

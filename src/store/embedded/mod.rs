@@ -13,19 +13,32 @@
 //! write       batches in            read    records and names out
 //! index       keeps the matrix in step with the file
 //! matrix      compares; sidecar keeps it between runs
+//! backup      one file of it; restore puts one in its place
+//! relocate    follows a folder that was moved
+//! check       finds what is wrong; repair mends it, salvage a damaged file
 //! ```
 
+mod backup;
 mod best;
+mod check;
 mod checksum;
 mod columns;
 mod connection;
 mod failure;
 mod index;
+mod integrity;
 mod matrix;
+mod numbered;
 mod read;
+mod relocate;
+mod repair;
+mod restore;
+mod salvage;
 mod schema;
 mod sidecar;
 mod space;
+mod staged;
+mod stop;
 mod write;
 
 use std::collections::HashMap;
@@ -35,15 +48,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
+pub use self::backup::BackedUp;
 pub(super) use self::columns::PathColumn;
 pub(crate) use self::connection::beside;
 use self::failure::{At, STORING};
 use self::index::Index;
+pub use self::relocate::{Below, Relocated};
+pub use self::restore::{Restore, Restored};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::sidecar::sum_anew;
 use self::space::Space;
-use super::{Error, Known, Listed, Listing, Page, Refused, VectorStore};
+use super::{Error, Findings, Known, Listed, Listing, Mended, Page, Refused, VectorStore};
 use crate::domain::{CollectionSpec, Count, Embedding, Hit, ImageId, Record, SpaceSummary};
 
 /// A matrix file is saved anew once this many changes are not in it: fewer
@@ -137,6 +154,94 @@ pub async fn spaces(path: &Path) -> Result<Vec<SpaceSummary>, Error> {
         space::summaries(&connection::for_reading(&path)?, &path)
     })
     .await
+}
+
+/// Copies the collection at `path` to `file`, as it is at one moment, while
+/// others use it. The file is there whole or not at all.
+///
+/// # Errors
+/// Among others [`Error::Taken`] if `file` is there and not to be `replace`d,
+/// [`Error::BackupIsCollection`], [`Error::DiskFull`], [`Error::Unwritten`]
+/// and [`Error::Stopped`].
+pub async fn backup(
+    path: &Path,
+    file: &Path,
+    replace: bool,
+    token: &CancellationToken,
+) -> Result<BackedUp, Error> {
+    let (path, file, token) = (path.to_owned(), file.to_owned(), token.clone());
+    blocking(move || backup::make(&absolute(&path)?, &absolute(&file)?, replace, &token)).await
+}
+
+/// Puts the backup `file` in the place of the collection at `path`, while
+/// others search it. Whoever calls keeps others from loading meanwhile.
+///
+/// # Errors
+/// Among others [`Error::UnfitBackup`]: then, as after all of them, the
+/// collection is as it was.
+pub async fn restore(
+    path: &Path,
+    file: &Path,
+    replace: bool,
+    token: &CancellationToken,
+) -> Result<Restore, Error> {
+    let (path, file, token) = (path.to_owned(), file.to_owned(), token.clone());
+    blocking(move || restore::put(&absolute(&path)?, &absolute(&file)?, replace, &token)).await
+}
+
+/// Looks for whatever may be wrong with the collection at `path`; changes
+/// nothing. `tell` hears how many pictures of how many have been looked at.
+///
+/// # Errors
+/// Among others [`Error::NoCollection`], [`Error::NotOurs`],
+/// [`Error::NewerVersion`] and [`Error::Stopped`]; damage is a finding.
+pub async fn check(
+    path: &Path,
+    token: &CancellationToken,
+    tell: impl Fn(u64, u64) + Send + 'static,
+) -> Result<Findings, Error> {
+    let (path, token) = (path.to_owned(), token.clone());
+    blocking(move || check::look(&absolute(&path)?, &token, &tell)).await
+}
+
+/// Mends what [`check()`] finds wrong. Whoever calls keeps others from loading
+/// meanwhile.
+///
+/// # Errors
+/// Among others [`Error::BeyondRepair`] and [`Error::Stopped`]; then the
+/// collection is as it was.
+pub async fn repair(
+    path: &Path,
+    token: &CancellationToken,
+    tell: impl Fn(u64, u64) + Send + 'static,
+) -> Result<Mended, Error> {
+    let (path, token) = (path.to_owned(), token.clone());
+    blocking(move || repair::mend(&absolute(&path)?, &token, &tell)).await
+}
+
+/// What the collection at `path` has below the absolute `folder`.
+///
+/// # Errors
+/// Among others [`Error::NoCollection`].
+pub async fn below(path: &Path, folder: &Path) -> Result<Below, Error> {
+    let (path, folder) = (path.to_owned(), folder.to_owned());
+    blocking(move || relocate::below(&absolute(&path)?, &folder)).await
+}
+
+/// Gives what the collection at `path` has below the absolute `folder` the
+/// names that `rename` makes of its old places, all at once. What is known by
+/// the new name already stays, in the place of what comes. Whoever calls keeps
+/// others from loading meanwhile.
+///
+/// # Errors
+/// Then nothing is renamed.
+pub async fn relocate(
+    path: &Path,
+    folder: &Path,
+    rename: impl Fn(&Path) -> ImageId + Send + 'static,
+) -> Result<Relocated, Error> {
+    let (path, folder) = (path.to_owned(), folder.to_owned());
+    blocking(move || relocate::to(&absolute(&path)?, &folder, &rename)).await
 }
 
 #[async_trait]

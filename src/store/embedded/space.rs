@@ -69,7 +69,7 @@ fn make(connection: &Connection, spec: &CollectionSpec) -> rusqlite::Result<usiz
     )
 }
 
-fn all(connection: &Connection) -> rusqlite::Result<Vec<(ModelId, Space)>> {
+pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<(ModelId, Space)>> {
     connection
         .prepare("SELECT id, model_name, fingerprint, dimension FROM space ORDER BY id")?
         .query_map([], from_row)?

@@ -180,3 +180,32 @@ async fn a_collection_of_an_unknown_model_is_warned_of_before_its_hits() {
     let status = desk.run(&["status"]).ends(0);
     assert!(status.out().contains("is not recorded"), "{}", status.out());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_was_moved_is_followed_and_all_of_it_checked() {
+    let desk = Desk::new().await;
+    let folder = desk.machine.pictures(&["car-005.jpg", "car-009.jpg"]);
+    desk.run(&["load", folder.to_str().unwrap()]).ends(0);
+    let moved = folder.with_file_name("moved");
+    fs::rename(&folder, &moved).unwrap();
+    let (old, new) = (folder.to_str().unwrap(), moved.to_str().unwrap());
+    let ran = desk.run(&["move", old, new]).ends(0);
+    assert_eq!(ran.out(), "2 pictures moved\n");
+    assert_eq!(texts(&desk.scene.stub), ["car-005.jpg", "car-009.jpg"]);
+    let found = desk.run(&["search", "-n", "1", "red convertible"]).ends(0);
+    assert!(found.out().trim_end().ends_with(moved.join("car-005.jpg").to_str().unwrap()));
+    let again = desk.run(&["load", new]).ends(0);
+    assert!(again.out().contains("0 embedded, 2 unchanged"), "{}", again.out());
+    fs::remove_file(moved.join("car-009.jpg")).unwrap();
+    let checked = desk.run(&["check", "--json"]).ends(0).json();
+    assert_eq!((&checked["pictures"], &checked["missing"]), (&2.into(), &1.into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_has_backups_and_repairs_of_its_own() {
+    let desk = Desk::new().await;
+    for command in ["backup", "restore"] {
+        desk.run(&[command, "cars.backup"]).ends(2).complains("carlens copy --from astra");
+    }
+    desk.run(&["check", "--repair"]).ends(2).complains("load its folders again");
+}

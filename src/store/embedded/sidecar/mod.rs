@@ -50,6 +50,32 @@ pub(super) fn last_change(path: &Path, space: &Space, mark: Mark) -> Option<i64>
     Some(Header::parse(&bytes)?.belonging_to(space, mark)?.seq)
 }
 
+/// What lies where the matrix file of a space is expected.
+pub(super) enum Beside {
+    /// No file.
+    Nothing,
+    /// The matrix of another collection, or an older one of this.
+    Other,
+    /// What cannot be read as the matrix that was saved.
+    Damaged,
+    /// The matrix that was saved last.
+    Saved(Saved),
+}
+
+/// What is at `path`, where the matrix of `space` that carries `mark` is
+/// expected.
+pub(super) fn beside(path: &Path, space: &Space, mark: Option<Mark>) -> Beside {
+    let Ok(mut file) = File::open(path) else { return Beside::Nothing };
+    let mut bytes = [0; header::SIZE];
+    let Some(header) = file.read_exact(&mut bytes).ok().and_then(|()| Header::parse(&bytes)) else {
+        return Beside::Damaged;
+    };
+    match mark.filter(|mark| header.mark == *mark) {
+        None => Beside::Other,
+        Some(mark) => Saved::open(path, space, mark).map_or(Beside::Damaged, Beside::Saved),
+    }
+}
+
 /// A matrix file, mapped and known to be whole.
 pub(super) struct Saved {
     map: Mmap,

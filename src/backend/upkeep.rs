@@ -1,0 +1,62 @@
+//! What is done to the collection as a whole, and not for one model: alone
+//! where it changes anything.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::elsewhere;
+use super::message::{Event, Failure};
+use super::reporter::Reporter;
+use super::turn::Turn;
+use crate::store::Collection;
+
+/// One such task under way.
+pub(super) struct Upkeep {
+    pub(super) collection: Collection,
+    /// Held by a load of this process.
+    pub(super) loading: Arc<Mutex<()>>,
+    pub(super) reporter: Reporter,
+    pub(super) token: CancellationToken,
+}
+
+impl Upkeep {
+    /// Waits until nobody else changes the collection, and does `work`, which
+    /// looks at the token itself.
+    pub(super) async fn alone<T>(
+        &self,
+        doing: &str,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let stopped = || Failure::because(doing, "it was stopped");
+        let here = self.token.run_until_cancelled(self.loading.lock()).await;
+        let _here = here.ok_or_else(stopped)?;
+        let collection = self.collection.on_this_machine();
+        let turn = Turn::wait(collection, async || {
+            self.reporter.report(Event::Remarked, elsewhere::waiting_for(collection)).await;
+        });
+        let turn = self.token.run_until_cancelled(turn).await.ok_or_else(stopped)?;
+        let _turn = turn.map_err(|e| Failure::new(doing, &e))?;
+        work.await
+    }
+
+    /// The collection's file, or the reason why there is none.
+    pub(super) fn file(&self, doing: &str, advice: &str) -> Result<&Path, Failure> {
+        match &self.collection {
+            Collection::Embedded(path) => Ok(path),
+            Collection::Astra(..) => {
+                let place = self.collection.place();
+                let cause = format!("{place} is in a database, and this is for a file");
+                Err(Failure::because(doing, cause).hint(advice))
+            }
+        }
+    }
+}
+
+/// Absolute, and written in one way.
+pub(super) fn absolute(path: &Path, doing: &str) -> Result<PathBuf, Failure> {
+    let absolute = std::path::absolute(path).map_err(|e| Failure::new(doing, &e))?;
+    Ok(absolute.components().collect())
+}

@@ -1,0 +1,91 @@
+//! `carlens backup` and `carlens restore`.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::{Outcome, Output, follow_quietly, unanswered};
+use crate::backend::{Backend, Event, Replacement, Request, RequestId, Restored};
+use crate::domain::Printable;
+use crate::progress::counted;
+
+/// Copies the collection to `file`.
+///
+/// # Errors
+/// If the output cannot be written to.
+pub async fn backup(
+    backend: &mut Backend,
+    file: PathBuf,
+    force: bool,
+    output: &mut Output<'_>,
+) -> io::Result<Outcome> {
+    let name = Printable::new(&file).to_string();
+    let request = Request::Backup { id: RequestId(1), file, replace: force };
+    match follow_quietly(backend, request, output).await? {
+        Event::BackedUp(_, done) => {
+            let pictures = counted_u64(done.pictures);
+            writeln!(output.out, "{name}: {pictures}, {} KB", done.bytes.div_ceil(1000))?;
+            Ok(Outcome::Found)
+        }
+        event => unanswered(event, output),
+    }
+}
+
+/// Puts the backup `file` in the collection's place, after asking if there are
+/// pictures in it.
+///
+/// # Errors
+/// If the output cannot be written to.
+pub async fn restore(
+    backend: &mut Backend,
+    file: PathBuf,
+    force: bool,
+    output: &mut Output<'_>,
+) -> io::Result<Outcome> {
+    let request = Request::Restore { id: RequestId(1), file: file.clone(), replace: force };
+    let replacement = match follow_quietly(backend, request, output).await? {
+        Event::WouldReplace(_, replacement) => replacement,
+        event => return restored(event, output),
+    };
+    match may_replace(replacement, output)? {
+        Some(true) => {
+            let request = Request::Restore { id: RequestId(2), file, replace: true };
+            restored(follow_quietly(backend, request, output).await?, output)
+        }
+        Some(false) => Ok(Outcome::Interrupted),
+        None => Ok(Outcome::Failed),
+    }
+}
+
+/// Whether the answer is yes; `None` where nobody can be asked.
+fn may_replace(
+    Replacement { held, pictures }: Replacement,
+    output: &mut Output<'_>,
+) -> io::Result<Option<bool>> {
+    let held = held.map_or("the damaged collection".into(), |held| {
+        format!("the {} of the collection", counted_u64(held))
+    });
+    let what = format!("replace {held} by the {} of the backup", counted_u64(pictures));
+    let answer = output.ask(&format!("{what}?"))?;
+    if answer.is_none() {
+        let hint = "`--force` does not ask; `carlens backup` keeps what is there now";
+        output.error(&format!("nobody can be asked whether to {what}"), Some(hint))?;
+    }
+    Ok(answer)
+}
+
+fn restored(event: Event, output: &mut Output<'_>) -> io::Result<Outcome> {
+    let Event::Restored(_, Restored { pictures, kept }) = event else {
+        return unanswered(event, output);
+    };
+    if let Some(kept) = kept {
+        let kept = Printable::new(&kept);
+        let hint = "a carlens that is open has to be started again to see the new file";
+        output.note(&format!("what was damaged is kept as {kept}"), Some(hint))?;
+    }
+    writeln!(output.out, "{} restored", counted_u64(pictures))?;
+    Ok(Outcome::Found)
+}
+
+fn counted_u64(pictures: u64) -> String {
+    counted(usize::try_from(pictures).unwrap_or(usize::MAX), "picture")
+}

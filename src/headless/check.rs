@@ -1,0 +1,153 @@
+//! `carlens check`.
+
+use std::io;
+
+use serde_json::Value;
+
+use super::output::Underway;
+use super::{Outcome, Output, follow, json, json_lines, show_progress, unanswered};
+use crate::backend::{
+    Backend, CheckProgress, Checked, Event, Fault, Findings, Mended, Request, RequestId,
+};
+use crate::domain::Printable;
+use crate::pace::Pace;
+use crate::progress::{Line, check_line, counted};
+
+/// Says what is wrong with the collection, and mends it if it is to `repair`
+/// it.
+///
+/// # Errors
+/// If the output cannot be written to.
+pub async fn check(
+    backend: &mut Backend,
+    repair: bool,
+    json: bool,
+    output: &mut Output<'_>,
+) -> io::Result<Outcome> {
+    let mut pace = Pace::default();
+    let request = Request::Check { id: RequestId(1), repair };
+    let event = follow(backend, request, |event| match event {
+        Event::CheckProgress(_, progress) => {
+            pace.observe(progress.elapsed, progress.looked, 0);
+            output.show(&Checking { progress, pace: &pace })
+        }
+        event => show_progress(event, output),
+    })
+    .await?;
+    output.clear()?;
+    let Event::Checked(_, checked) = event else { return unanswered(event, output) };
+    if json {
+        writeln!(output.out, "{}", json::checked(&checked))?;
+    } else {
+        summarise(&checked, output)?;
+    }
+    advise(&checked, output)?;
+    Ok(if left(&checked).is_clean() { Outcome::Found } else { Outcome::Failed })
+}
+
+/// How it is now.
+fn left(checked: &Checked) -> &Findings {
+    checked.left.as_ref().unwrap_or(&checked.findings)
+}
+
+fn summarise(checked: &Checked, output: &mut Output<'_>) -> io::Result<()> {
+    for (&fault, found) in &checked.findings.faults {
+        writeln!(output.out, "{}", described(fault, found.count))?;
+        for example in &found.examples {
+            writeln!(output.out, "    {}", Printable::new(example))?;
+        }
+        let more = found.count - found.examples.len() as u64;
+        if more > 0 {
+            writeln!(output.out, "    and {more} more")?;
+        }
+    }
+    if let Some(mended) = &checked.mended {
+        summarise_repair(mended, output)?;
+    }
+    let findings = left(checked);
+    let verdict = if findings.is_clean() { "nothing is wrong" } else { "something is wrong" };
+    writeln!(output.out, "{}, {} hidden: {verdict}", pictures(findings.pictures), findings.hidden)
+}
+
+fn summarise_repair(mended: &Mended, output: &mut Output<'_>) -> io::Result<()> {
+    if let Some(salvaged) = mended.salvaged {
+        writeln!(output.out, "{} read out of the damaged file", pictures(salvaged))?;
+    }
+    let rows = mended.faults.iter().filter(|(fault, _)| **fault != Fault::File);
+    let rows: u64 = rows.map(|(_, count)| count).sum();
+    if rows > 0 {
+        writeln!(output.out, "{} mended", counted_u64(rows, "fault"))?;
+    }
+    if let Some(kept) = &mended.kept {
+        writeln!(output.out, "the damaged file is kept as {}", Printable::new(kept))?;
+    }
+    Ok(())
+}
+
+fn advise(checked: &Checked, output: &mut Output<'_>) -> io::Result<()> {
+    let findings = left(checked);
+    if findings.missing > 0 {
+        let text = format!("{} whose files are not there", pictures(findings.missing));
+        output.note(
+            &text,
+            Some("`carlens load` hides them; `carlens move OLD NEW` follows a folder"),
+        )?;
+    }
+    if findings.back > 0 {
+        let text = format!("{} hidden though the files are there", pictures(findings.back));
+        output.note(&text, Some("`carlens load` shows them again"))?;
+    }
+    match &checked.mended {
+        Some(mended) if mended.lost > 0 => {
+            let text = format!("{} lost", pictures(mended.lost));
+            output.note(&text, Some("`carlens load` embeds them again"))?;
+        }
+        None if !findings.is_clean() => output.hint("`carlens check --repair` mends it")?,
+        _ => {}
+    }
+    if checked.mended.as_ref().is_some_and(|mended| mended.kept.is_some()) {
+        output.hint("a carlens that is open has to be started again to see the new file")?;
+    }
+    Ok(())
+}
+
+fn described(fault: Fault, count: u64) -> String {
+    let counted = |what| counted_u64(count, what);
+    match fault {
+        Fault::File => format!("the file is damaged: {}", counted("finding")),
+        Fault::Row => format!("{} with values that make no sense", counted("picture")),
+        Fault::NoFolder => format!("{} of no folder", counted("picture")),
+        Fault::NoEmbedding => format!("{} without an embedding", counted("picture")),
+        Fault::ShownAndHidden => format!("{} both shown and hidden", counted("picture")),
+        Fault::Orphan => format!("{} without a picture", counted("embedding")),
+        Fault::Vector => format!("{} with a broken embedding", counted("picture")),
+        Fault::Length => format!("{} whose embedding is not of unit length", counted("picture")),
+        Fault::Duplicate => format!("{} stored twice", counted("file")),
+        Fault::Numbering => format!("{} with wrong numbers of changes", counted("space")),
+        Fault::Matrix => format!("{} that differs from the collection", counted("matrix file")),
+    }
+}
+
+fn pictures(count: u64) -> String {
+    counted_u64(count, "picture")
+}
+
+fn counted_u64(count: u64, what: &str) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), what)
+}
+
+/// A check as it is now.
+struct Checking<'a> {
+    progress: CheckProgress,
+    pace: &'a Pace,
+}
+
+impl Underway for Checking<'_> {
+    fn line(&self) -> Line {
+        check_line(&self.progress, self.pace)
+    }
+
+    fn object(&self) -> Value {
+        json_lines::check_progress(&self.progress, self.pace)
+    }
+}

@@ -1,0 +1,155 @@
+//! A file in the making beside the place it is for, which it gets whole or
+//! not at all; and what lies at such a place is moved aside, never erased.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use tempfile::{Builder, TempPath};
+
+use super::connection::beside;
+use super::failure::At;
+use super::schema;
+use crate::store::Error;
+
+/// The files that belong to a collection's file and are nothing without it.
+pub(super) const ENDINGS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Gone when dropped, unless it was put into its place.
+pub(super) struct Staged {
+    file: TempPath,
+    place: PathBuf,
+}
+
+impl Staged {
+    /// An empty file beside `place`.
+    pub(super) fn beside(place: &Path) -> io::Result<Self> {
+        let name = place.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        let mut prefix = std::ffi::OsString::from(".");
+        prefix.push(name);
+        let mut builder = Builder::new();
+        builder.prefix(&prefix).suffix(".tmp");
+        // As any program makes its files, not for its owner alone.
+        #[cfg(unix)]
+        builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
+        let file = builder.tempfile_in(folder_of(place))?.into_temp_path();
+        Ok(Self { file, place: place.to_owned() })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// Opens it as a collection of today's format, without files beside it:
+    /// until it is put into its place, nothing of it counts.
+    pub(super) fn open(&self) -> rusqlite::Result<Connection> {
+        let mut connection = Connection::open(&self.file)?;
+        connection.pragma_update_and_check(None, "journal_mode", "memory", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        schema::migrate(&mut connection)?;
+        Ok(connection)
+    }
+
+    /// Gives it its place, on the disk when this returns. What is there is
+    /// replaced, or [`io::ErrorKind::AlreadyExists`].
+    pub(super) fn put(self, replace: bool) -> io::Result<()> {
+        File::options().write(true).open(&self.file)?.sync_all()?;
+        let put = if replace {
+            self.file.persist(&self.place)
+        } else {
+            self.file.persist_noclobber(&self.place)
+        };
+        put.map_err(|failed| failed.error)?;
+        sync_folder(&self.place)
+    }
+}
+
+/// Moves what is at `path`, with the files that belong to it, to a name beside
+/// it that is free; returns that, or `None` if there was nothing.
+pub(super) fn move_aside(path: &Path) -> Result<Option<PathBuf>, Error> {
+    let there: Vec<&str> = [""]
+        .into_iter()
+        .chain(ENDINGS)
+        .filter(|ending| beside(path, ending).symlink_metadata().is_ok())
+        .collect();
+    if there.is_empty() {
+        return Ok(None);
+    }
+    let aside = free_name(path);
+    for ending in there {
+        fs::rename(beside(path, ending), beside(&aside, ending)).at(path)?;
+    }
+    Ok(Some(aside))
+}
+
+/// `cars.db.damaged`, `cars.db.damaged-2`
+fn free_name(path: &Path) -> PathBuf {
+    let numbered = (2..).map(|number| beside(path, &format!(".damaged-{number}")));
+    let is_free = |name: &PathBuf| {
+        [""].iter().chain(&ENDINGS).all(|ending| beside(name, ending).symlink_metadata().is_err())
+    };
+    let mut names = std::iter::once(beside(path, ".damaged")).chain(numbered);
+    names.find(is_free).expect("some number is free")
+}
+
+fn folder_of(place: &Path) -> &Path {
+    place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A name is on the disk once its folder is.
+#[cfg(unix)]
+fn sync_folder(place: &Path) -> io::Result<()> {
+    File::open(folder_of(place))?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_is_not_put_into_its_place_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("cars.db");
+        drop(Staged::beside(&place).unwrap());
+        assert!(names(folder.path()).is_empty());
+        Staged::beside(&place).unwrap().put(false).unwrap();
+        let refused = Staged::beside(&place).unwrap().put(false).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        Staged::beside(&place).unwrap().put(true).unwrap();
+        assert_eq!(names(folder.path()), ["cars.db"]);
+    }
+
+    #[test]
+    fn what_is_moved_aside_keeps_its_log_and_takes_nobodys_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("cars.db");
+        assert_eq!(move_aside(&place).unwrap(), None);
+        for aside in ["cars.db.damaged", "cars.db.damaged-2"] {
+            fs::write(&place, "damaged").unwrap();
+            fs::write(beside(&place, "-wal"), "log").unwrap();
+            assert_eq!(move_aside(&place).unwrap(), Some(folder.path().join(aside)));
+        }
+        let expected = [
+            "cars.db.damaged",
+            "cars.db.damaged-2",
+            "cars.db.damaged-2-wal",
+            "cars.db.damaged-wal",
+        ];
+        assert_eq!(names(folder.path()), expected);
+    }
+}
