@@ -201,6 +201,9 @@ pub struct StatusArgs {
     /// List the files that could not be embedded, and why.
     #[arg(long)]
     pub failed: bool,
+    /// Follow the load that another process carries out, to its end.
+    #[arg(long, conflicts_with = "failed")]
+    pub follow: bool,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,

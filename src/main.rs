@@ -121,7 +121,10 @@ fn run_command(
             Command::Check(args) => {
                 headless::check(&mut backend, args.repair, args.output.json, &mut output).await
             }
-            Command::Status(StatusArgs { failed: true, output: OutputArgs { json } }) => {
+            Command::Status(StatusArgs { follow: true, output: OutputArgs { json }, .. }) => {
+                headless::follow_loads(&mut backend, json, &mut output).await
+            }
+            Command::Status(StatusArgs { failed: true, output: OutputArgs { json }, .. }) => {
                 headless::failed(&mut backend, json, &mut output).await
             }
             Command::Status(args) => {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::backend::{
-    CheckProgress, CopyProgress, LoadProgress, ModelProgress, PullProgress, Tower, Wait, WaitReason,
+    CheckProgress, CopyProgress, LoadElsewhere, LoadProgress, ModelProgress, PullProgress, Tower,
+    Wait, WaitReason,
 };
 use crate::domain::Printable;
 use crate::pace::Pace;
@@ -41,27 +42,19 @@ impl fmt::Display for Line {
     }
 }
 
-/// Takes in how far a load is: pictures that are stored already cost no time.
-pub(crate) fn observe(pace: &mut Pace, progress: &LoadProgress) {
-    let costly = progress.embedded + progress.failed;
-    pace.observe(progress.elapsed, costly as u64, (progress.done() - costly) as u64);
-}
-
-/// How long the rest of a load takes, at this pace.
-pub(crate) fn time_left(pace: &Pace, progress: &LoadProgress) -> Option<Duration> {
-    let rest = progress.found.saturating_sub(progress.done());
-    pace.left(rest as u64).filter(|_| progress.walked)
-}
-
 /// `12 of 60 pictures, 8.1/s, 6 s left, 2 failed: car-012.jpg`
 pub(crate) fn load_line(progress: &LoadProgress, pace: &Pace) -> Line {
-    let left = time_left(pace, progress);
+    let left = progress.time_left(pace);
     let current = progress.current.as_ref().map(|path| Printable::new(path).to_string());
     line_of_load(progress, pace.rate(), left, current)
 }
 
-/// The same, where another process knows rate and time.
-pub(crate) fn line_of_load(
+/// The same of a load that another process carries out, which knows its pace.
+pub(crate) fn elsewhere_line(load: &LoadElsewhere) -> Line {
+    line_of_load(&load.progress, load.rate, load.left, load.current.clone())
+}
+
+fn line_of_load(
     progress: &LoadProgress,
     rate: Option<f64>,
     left: Option<Duration>,

@@ -5,58 +5,118 @@
 //! killed process is known as such. Nothing depends on journals: where they
 //! cannot be written or watched, loads are merely not seen from elsewhere.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
-use super::message::{Event, LoadElsewhere, LoadProgress, Remark, RequestId};
-use crate::domain::Printable;
+use super::message::{Ended, Event, LoadElsewhere, LoadProgress, Remark, RequestId};
+use crate::domain::{FileProblem, Printable};
+use crate::pace::Pace;
+
+/// How many of the failed files are told.
+const MOST_FAILED: usize = 20;
+
+/// How often is looked whether the processes of loads are still there: nothing
+/// tells when one is killed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Tells other processes of a load in this one. Removed when dropped.
 pub(super) struct Journal {
-    path: PathBuf,
-    file: File,
-    folder: String,
+    /// Locked as long as this process lives.
+    lock: PathBuf,
+    _locked: File,
+    collection: PathBuf,
+    told: LoadElsewhere,
+    pace: Pace,
 }
 
 impl Journal {
     /// A journal beside `collection` of the load of `folder`.
     pub(super) fn begin(collection: &Path, folder: &Path) -> io::Result<Self> {
-        let mut name = prefix(collection);
-        name.push(process::id().to_string());
-        let path = collection.with_file_name(name);
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        let file = OpenOptions::new().create(true).write(true).truncate(true).open(&path)?;
+        let process = process::id();
+        let lock = lock(collection, process);
+        lock.parent().map_or(Ok(()), fs::create_dir_all)?;
+        let file = OpenOptions::new().create(true).write(true).truncate(true).open(&lock)?;
         file.try_lock()?;
-        Ok(Self { path, file, folder: Printable::new(folder).to_string() })
+        let folder = Printable::new(folder).to_string();
+        let told = LoadElsewhere { process, folder, ..LoadElsewhere::default() };
+        let collection = collection.to_owned();
+        Ok(Self { lock, _locked: file, collection, told, pace: Pace::default() })
     }
 
     /// Tells how far the load is.
     pub(super) fn tell(&mut self, progress: &LoadProgress) -> io::Result<()> {
-        let load = LoadElsewhere {
-            process: process::id(),
-            folder: self.folder.clone(),
-            progress: progress.clone(),
-        };
-        let text = serde_json::to_vec(&load)?;
-        self.file.rewind()?;
-        self.file.write_all(&text)?;
-        self.file.set_len(text.len() as u64)
+        progress.add_to(&mut self.pace);
+        self.told.current = progress.current.as_ref().map(|path| Printable::new(path).to_string());
+        self.told.rate = self.pace.rate();
+        self.told.left = progress.time_left(&self.pace);
+        self.told.progress = progress.clone();
+        replace(&text(&self.lock), &self.told)
+    }
+
+    /// Notes a failed file, to be told of with the progress.
+    pub(super) fn failed(&mut self, problem: &FileProblem) {
+        self.told.failed.push(problem.to_string());
+        let too_many = self.told.failed.len().saturating_sub(MOST_FAILED);
+        self.told.failed.drain(..too_many);
+    }
+
+    /// The last word, which stays until that of the next load.
+    pub(super) fn end(mut self, ended: Ended) {
+        self.told.ended = Some(ended);
+        if let Err(error) = replace(&last_word(&self.collection), &self.told) {
+            tracing::warn!(%error, "other processes do not see how this load ended");
+        }
     }
 }
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // One left behind is known as such by its missing lock.
-        let _ = fs::remove_file(&self.path);
+        remove(&self.lock);
     }
+}
+
+/// The text first, as a lock without a text says nothing. What is left behind
+/// is known as such by its missing lock.
+fn remove(lock: &Path) {
+    let _ = fs::remove_file(text(lock));
+    let _ = fs::remove_file(lock);
+}
+
+/// Readers see what was there before or what is there now, and nothing between.
+fn replace(place: &Path, told: &LoadElsewhere) -> io::Result<()> {
+    let mut fresh = place.as_os_str().to_owned();
+    fresh.push(".new");
+    fs::write(&fresh, serde_json::to_vec(told)?)?;
+    fs::rename(&fresh, place)
+}
+
+/// The lock file of a process' journal.
+fn lock(collection: &Path, process: u32) -> PathBuf {
+    let mut name = prefix(collection);
+    name.push(process.to_string());
+    collection.with_file_name(name)
+}
+
+/// What the journal with this lock file says.
+fn text(lock: &Path) -> PathBuf {
+    lock.with_added_extension("json")
+}
+
+/// How the last load ended that could tell.
+fn last_word(collection: &Path) -> PathBuf {
+    let mut name = prefix(collection);
+    name.push("last.json");
+    collection.with_file_name(name)
 }
 
 /// Whose load into `collection` another one has to wait for.
@@ -94,17 +154,47 @@ pub(super) async fn follow(
         }
     })?;
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
-    let mut before = Vec::new();
+    let mut before: Option<Vec<LoadElsewhere>> = None;
     loop {
-        let collection = collection.to_owned();
+        let place = collection.to_owned();
         // A panic in there would be a bug, and no reason to stop watching.
-        let now = spawn_blocking(move || loads(&collection)).await.unwrap_or_default();
-        let report = Event::LoadsElsewhere(id, now.clone());
-        if now != before && events.send(report).await.is_err() || changes.recv().await.is_none() {
+        let now = spawn_blocking(move || loads(&place)).await.unwrap_or_default();
+        if before.as_ref() != Some(&now) {
+            for ended in ended(collection, before.as_deref().unwrap_or_default(), &now) {
+                if events.send(Event::LoadEndedElsewhere(id, ended)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if events.send(Event::LoadsElsewhere(id, now.clone())).await.is_err() {
+                return Ok(());
+            }
+        }
+        // An error means that it is time to look.
+        let change = if now.is_empty() {
+            Ok(changes.recv().await)
+        } else {
+            timeout(LOOK_EVERY, changes.recv()).await
+        };
+        if matches!(change, Ok(None)) {
             return Ok(());
         }
-        before = now;
+        before = Some(now);
     }
+}
+
+/// Those of `before` that are not among `now`, as they ended.
+fn ended<'a>(
+    collection: &Path,
+    before: &'a [LoadElsewhere],
+    now: &[LoadElsewhere],
+) -> impl Iterator<Item = LoadElsewhere> + use<'a> {
+    let last = read(&last_word(collection));
+    let running: Vec<u32> = now.iter().map(|load| load.process).collect();
+    let gone = before.iter().filter(move |load| !running.contains(&load.process));
+    gone.map(move |load| {
+        let told = last.as_ref().filter(|last| last.process == load.process);
+        told.unwrap_or(load).clone()
+    })
 }
 
 /// Reading a journal, as this does itself, is none.
@@ -121,9 +211,13 @@ fn loads(collection: &Path) -> Vec<LoadElsewhere> {
     let prefix = prefix(collection);
     let folder = collection.parent().unwrap_or(Path::new("."));
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let is_lock = |name: &OsStr| {
+        let process = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
+        process.is_some_and(|process| process.iter().all(u8::is_ascii_digit))
+    };
     let mut loads: Vec<LoadElsewhere> = entries
         .filter_map(Result::ok)
-        .filter(|e| e.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes()))
+        .filter(|entry| is_lock(&entry.file_name()))
         .filter_map(|entry| load(&entry.path()))
         .filter(|load| load.process != process::id())
         .collect();
@@ -131,16 +225,26 @@ fn loads(collection: &Path) -> Vec<LoadElsewhere> {
     loads
 }
 
-/// A journal that is being written just now is no JSON; the next change tells.
-fn load(path: &Path) -> Option<LoadElsewhere> {
-    let file = File::open(path).ok()?;
-    let load: LoadElsewhere = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+/// The load whose journal has this lock file, if its process lives.
+fn load(lock: &Path) -> Option<LoadElsewhere> {
+    let file = File::open(lock).ok()?;
+    let load = read(&text(lock))?;
     if file.try_lock_shared().is_ok() {
-        // Its process is gone. If it cannot be removed, it is still ignored.
-        let _ = fs::remove_file(path);
+        remove(lock);
         return None;
     }
-    Some(LoadElsewhere { folder: Printable::new(&load.folder).to_string(), ..load })
+    Some(load)
+}
+
+fn read(place: &Path) -> Option<LoadElsewhere> {
+    let load: LoadElsewhere = serde_json::from_slice(&fs::read(place).ok()?).ok()?;
+    let printable = |text: &String| Printable::new(text).to_string();
+    Some(LoadElsewhere {
+        folder: printable(&load.folder),
+        current: load.current.as_ref().map(printable),
+        failed: load.failed.iter().map(printable).collect(),
+        ..load
+    })
 }
 
 /// How the names of `collection`'s journals begin.
@@ -160,12 +264,12 @@ mod tests {
 
     /// As another process would have left or be holding it.
     fn journal_of(process: u32, collection: &Path) -> File {
-        let load = LoadElsewhere { process, folder: "/cars".into(), progress: progress(3) };
-        let mut name = prefix(collection);
-        name.push(process.to_string());
-        let path = collection.with_file_name(name);
-        let file = File::create(&path).unwrap();
-        fs::write(&path, serde_json::to_vec(&load).unwrap()).unwrap();
+        let (folder, progress) = ("/cars".into(), progress(3));
+        let load = LoadElsewhere { process, folder, progress, ..LoadElsewhere::default() };
+        let lock = lock(collection, process);
+        let file = File::create(&lock).unwrap();
+        file.lock().unwrap();
+        replace(&text(&lock), &load).unwrap();
         file
     }
 
@@ -174,7 +278,6 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let collection = home.path().join("cars.db");
         let file = journal_of(1, &collection);
-        file.lock().unwrap();
         assert_eq!(loads(&collection).len(), 1);
         assert_eq!(loads(&collection)[0].progress, progress(3));
         drop(file);
@@ -189,37 +292,49 @@ mod tests {
         let mut journal = Journal::begin(&collection, Path::new("/cars")).unwrap();
         journal.tell(&progress(8)).unwrap();
         journal.tell(&progress(1)).unwrap();
-        let told: LoadElsewhere =
-            serde_json::from_slice(&fs::read(&journal.path).unwrap()).unwrap();
+        let told = read(&text(&journal.lock)).unwrap();
         assert_eq!(told.progress, progress(1));
         assert_eq!(loads(&collection), []);
         drop(journal);
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     }
 
-    #[tokio::test]
-    async fn changes_are_reported_as_they_happen() {
+    #[test]
+    fn the_last_word_of_a_load_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let collection = home.path().join("cars.db");
+        let mut journal = Journal::begin(&collection, Path::new("/cars")).unwrap();
+        for n in 0..=MOST_FAILED {
+            let path = format!("{n}.jpg").into();
+            journal.failed(&FileProblem { path, reason: "is broken".into() });
+        }
+        journal.tell(&progress(8)).unwrap();
+        journal.end(Ended::Finished);
+        let before = LoadElsewhere { process: process::id(), ..LoadElsewhere::default() };
+        let killed = LoadElsewhere { process: 0, ..LoadElsewhere::default() };
+        let ended: Vec<_> = ended(&collection, &[before, killed.clone()], &[]).collect();
+        assert_eq!(ended[0].ended, Some(Ended::Finished));
+        assert_eq!(ended[0].progress, progress(8));
+        assert_eq!(ended[0].failed.len(), MOST_FAILED);
+        assert_eq!(ended[0].failed[0], "1.jpg is broken");
+        assert_eq!(ended[1], killed, "without a word");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_load_is_reported_and_its_end_even_if_its_process_is_killed() {
         let home = tempfile::tempdir().unwrap();
         let collection = home.path().join("cars.db");
         let (events, mut reports) = mpsc::channel(8);
+        let file = journal_of(1, &collection);
         let followed = collection.clone();
         tokio::spawn(async move { follow(&followed, RequestId(7), &events).await });
-        // Written again and again, as nothing tells when the watching begins.
-        let file = loop {
-            let file = journal_of(1, &collection);
-            file.lock().unwrap();
-            if let Ok(report) = reports.try_recv() {
-                assert!(
-                    matches!(&report, Event::LoadsElsewhere(RequestId(7), loads) if loads.len() == 1)
-                );
-                break file;
-            }
-            drop(file);
-            tokio::task::yield_now().await;
-        };
+        let first = reports.recv().await.unwrap();
+        assert!(matches!(&first, Event::LoadsElsewhere(RequestId(7), loads) if loads.len() == 1));
+        // As the system does with a process: nothing is written.
         drop(file);
-        let gone =
-            |report: &Event| matches!(report, Event::LoadsElsewhere(_, loads) if loads.is_empty());
-        while !gone(&reports.recv().await.unwrap()) {}
+        let ended = reports.recv().await.unwrap();
+        assert!(matches!(&ended, Event::LoadEndedElsewhere(_, load) if load.ended.is_none()));
+        let none = reports.recv().await.unwrap();
+        assert!(matches!(&none, Event::LoadsElsewhere(_, loads) if loads.is_empty()));
     }
 }

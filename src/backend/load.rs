@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::elsewhere::{self, Journal};
 use super::gone;
-use super::message::{Event, Failure, LoadPlan, LoadProgress};
+use super::message::{Ended, Event, Failure, LoadPlan, LoadProgress};
 use super::reading::{Picture, Read, Reader};
 use super::reporter::Reporter;
 use super::roots::Roots;
@@ -133,6 +133,11 @@ impl Load {
         }
         // The last word on numbers, however it ended.
         self.report_progress(&mut tally).await;
+        tally.end(match &ended {
+            Err(_) => Ended::Failed,
+            Ok(()) if token.is_cancelled() => Ended::Stopped,
+            Ok(()) => Ended::Finished,
+        });
         ended?;
         store.optimize().await;
         Ok(tally.progress())
@@ -366,6 +371,7 @@ impl Load {
     async fn fail(&self, problem: FileProblem, tally: &mut Tally) {
         tally.progress.failed += 1;
         tally.progress.current = Some(problem.path.clone());
+        tally.failed(&problem);
         self.reporter.report(Event::PictureFailed, problem).await;
     }
 
@@ -411,6 +417,19 @@ impl Tally {
         let now = Instant::now();
         let folder = folder.to_owned();
         Self { folder, progress: LoadProgress::default(), began: now, reported: now, journal }
+    }
+
+    fn failed(&mut self, problem: &FileProblem) {
+        if let Some(journal) = &mut self.journal {
+            journal.failed(problem);
+        }
+    }
+
+    /// The last word to other processes.
+    fn end(&mut self, ended: Ended) {
+        if let Some(journal) = self.journal.take() {
+            journal.end(ended);
+        }
     }
 
     fn tell_others(&mut self) {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clip::Tower;
 use crate::domain::{Count, FileProblem, Hit, ImageId, ModelId, PixelSize, Place, SpaceSummary};
+use crate::pace::Pace;
 use crate::store::{BackedUp, Collection, Findings, Mended, Relocated, Restored, Wait};
 
 /// Ties an [`Event`] to the [`Request`] it answers. Later is larger.
@@ -305,6 +306,8 @@ pub enum Event {
     Relocated(RequestId, Relocated),
     /// The loads of other processes, as they are now. Not final.
     LoadsElsewhere(RequestId, Vec<LoadElsewhere>),
+    /// A load of another process has ended like this. Not final.
+    LoadEndedElsewhere(RequestId, LoadElsewhere),
     /// The request was given up.
     Cancelled(RequestId),
     /// The request could not be carried out.
@@ -344,6 +347,7 @@ impl Event {
             | Self::Checked(id, _)
             | Self::Relocated(id, _)
             | Self::LoadsElsewhere(id, _)
+            | Self::LoadEndedElsewhere(id, _)
             | Self::Cancelled(id)
             | Self::Failed(id, _) => id,
         }
@@ -366,6 +370,7 @@ impl Event {
                 | Self::CopyProgress(..)
                 | Self::CheckProgress(..)
                 | Self::LoadsElsewhere(..)
+                | Self::LoadEndedElsewhere(..)
         )
     }
 }
@@ -508,7 +513,7 @@ pub struct LoadProgress {
     #[serde(default)]
     pub removed: usize,
     /// The file last finished, relative to the folder. Other processes are
-    /// not told.
+    /// told in words, as not every path can be written as JSON.
     #[serde(skip)]
     pub current: Option<PathBuf>,
     /// Since the load began, without the time it rested.
@@ -518,6 +523,18 @@ pub struct LoadProgress {
 }
 
 impl LoadProgress {
+    /// Takes in how far it is: pictures that are stored already cost no time.
+    pub(crate) fn add_to(&self, pace: &mut Pace) {
+        let costly = self.embedded + self.failed;
+        pace.observe(self.elapsed, costly as u64, (self.done() - costly) as u64);
+    }
+
+    /// How long the rest takes, at this pace.
+    pub(crate) fn time_left(&self, pace: &Pace) -> Option<Duration> {
+        let rest = self.found.saturating_sub(self.done());
+        pace.left(rest as u64).filter(|_| self.walked)
+    }
+
     /// What was found to be other than before.
     #[must_use]
     pub fn changed(&self) -> usize {
@@ -533,8 +550,20 @@ impl LoadProgress {
     }
 }
 
+/// How a load came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// It is complete.
+    Finished,
+    /// The user stopped it.
+    Stopped,
+    /// Something kept it from going on.
+    Failed,
+}
+
 /// A load that another process carries out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadElsewhere {
     /// The process.
     pub process: u32,
@@ -542,6 +571,22 @@ pub struct LoadElsewhere {
     pub folder: String,
     /// How far it is.
     pub progress: LoadProgress,
+    /// The file last finished, for people.
+    #[serde(default)]
+    pub current: Option<String>,
+    /// Pictures embedded or failed per second, lately.
+    #[serde(default)]
+    pub rate: Option<f64>,
+    /// How long the rest takes.
+    #[serde(default)]
+    pub left: Option<Duration>,
+    /// The files that failed last, with the reasons, for people.
+    #[serde(default)]
+    pub failed: Vec<String>,
+    /// How it ended; of one that has ended without a word, its process was
+    /// killed.
+    #[serde(default)]
+    pub ended: Option<Ended>,
 }
 
 /// What became of an export.

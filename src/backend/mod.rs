@@ -39,7 +39,7 @@ use tokio::task::JoinHandle;
 
 pub use choice::ModelChoice;
 pub use message::{
-    Answer, CheckProgress, Checked, Copied, CopyHow, CopyProgress, Event, Exported, Failure,
+    Answer, CheckProgress, Checked, Copied, CopyHow, CopyProgress, Ended, Event, Exported, Failure,
     LoadElsewhere, LoadPlan, LoadProgress, ModelEntry, ModelProgress, Offer, Prune, PullProgress,
     Query, Remark, Replacement, Request, RequestId, Status, Thumbnail, Verification,
 };

@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use super::json_lines;
 use crate::backend::{
-    Answer, Checked, Copied, Fault, Findings, Found, LoadProgress, Query, Status,
+    Answer, Checked, Copied, Fault, Findings, Found, LoadElsewhere, LoadProgress, Query, Status,
 };
 use crate::domain::{FileProblem, Hit, ModelId, Place, SpaceSummary};
 
@@ -134,6 +135,18 @@ fn fault_name(fault: Fault) -> &'static str {
         Fault::Numbering => "numbering",
         Fault::Matrix => "matrix",
     }
+}
+
+/// `carlens status --follow --json`: a line for whatever changes.
+pub(super) fn elsewhere(load: &LoadElsewhere) -> Value {
+    let folder = Path::new(&load.folder);
+    let mut object = json_lines::of_load("load", folder, &load.progress);
+    object.extend(json_lines::rate_and_time(load.rate, load.left));
+    object.insert("process".into(), json!(load.process));
+    object.insert("current".into(), json!(load.current));
+    object.insert("last_failed".into(), json!(load.failed));
+    object.insert("ended".into(), json!(load.ended));
+    Value::Object(object)
 }
 
 /// `carlens copy --json`.

@@ -13,7 +13,6 @@ use crate::backend::{
 };
 use crate::domain::FileProblem;
 use crate::pace::Pace;
-use crate::progress::time_left;
 
 /// An object that begins as each of them does.
 fn event(name: &str) -> Map<String, Value> {
@@ -54,7 +53,7 @@ pub(super) fn planned(plan: &LoadPlan) -> Value {
 
 pub(super) fn load_progress(folder: &Path, progress: &LoadProgress, pace: &Pace) -> Value {
     let mut object = of_load("progress", folder, progress);
-    object.extend(rate_and_time(pace.rate(), time_left(pace, progress)));
+    object.extend(rate_and_time(pace.rate(), progress.time_left(pace)));
     object.insert("current".into(), Value::Null);
     if let Some(current) = &progress.current {
         object.extend(named_path("current", current));
@@ -68,7 +67,7 @@ pub(super) fn load_finished(folder: &Path, progress: &LoadProgress, ended: &str)
     with(of_load("finished", folder, progress), json!({ "ended": ended }))
 }
 
-fn of_load(name: &str, folder: &Path, progress: &LoadProgress) -> Map<String, Value> {
+pub(super) fn of_load(name: &str, folder: &Path, progress: &LoadProgress) -> Map<String, Value> {
     let mut object = event(name);
     object.extend(named_path("folder", folder));
     for (field, value) in [
@@ -166,7 +165,7 @@ fn bytes(name: &str, done: u64, total: u64, pace: &Pace) -> Map<String, Value> {
     object
 }
 
-fn rate_and_time(rate: Option<f64>, left: Option<Duration>) -> [(String, Value); 2] {
+pub(super) fn rate_and_time(rate: Option<f64>, left: Option<Duration>) -> [(String, Value); 2] {
     let left = left.map(|left| left.as_secs_f64());
     [("rate".into(), json!(rate)), ("seconds_left".into(), json!(left))]
 }

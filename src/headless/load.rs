@@ -12,7 +12,7 @@ use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Prune, Remark, Requ
 use crate::cli::PruneChoice;
 use crate::domain::{FileProblem, Printable};
 use crate::pace::Pace;
-use crate::progress::{self, Line, counted, load_line};
+use crate::progress::{Line, counted, load_line};
 
 /// Loads `folder`; without one the folders the collection has, or else
 /// `fallback`. Prints a summary.
@@ -167,7 +167,7 @@ impl<'a, 'b> Load<'a, 'b> {
                 self.output.say(&words, &object)
             }
             Event::LoadProgress(_, progress) => {
-                progress::observe(&mut self.pace, &progress);
+                progress.add_to(&mut self.pace);
                 self.progress = progress;
                 let (folder, progress, pace) = (&self.folder, &self.progress, &self.pace);
                 self.output.show(&Loading { folder, progress, pace })

@@ -7,7 +7,6 @@ use super::{has_status, search};
 use crate::backend::{Event, Failure, LoadProgress, PullProgress, Request, RequestId, Status};
 use crate::domain::{FileProblem, Printable};
 use crate::pace::Pace;
-use crate::progress;
 use crate::ui::message::Effect;
 use crate::ui::state::{BackendState, DownloadState, LoadState, Notice, State};
 
@@ -216,7 +215,7 @@ fn loading(state: &mut State, event: Event) -> Vec<Effect> {
     };
     match event {
         Event::LoadProgress(_, now) => {
-            progress::observe(pace, &now);
+            now.add_to(pace);
             *progress = now;
         }
         Event::PictureFailed(_, problem) => failed.push(problem),

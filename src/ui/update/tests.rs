@@ -699,7 +699,12 @@ mod loads {
         let mut scene = Scene::new();
         scene.open(ready_status(None)).find("red", &["a.jpg"]);
         let watching = scene.state.following.unwrap();
-        let load = LoadElsewhere { process: 7, folder: "/cars".into(), progress: progress(1, 3) };
+        let load = LoadElsewhere {
+            process: 7,
+            folder: "/cars".into(),
+            progress: progress(1, 3),
+            ..LoadElsewhere::default()
+        };
         scene.hear(Event::LoadsElsewhere(watching, vec![load]));
         assert!(scene.screen().contains("process 7"), "{}", scene.screen());
         assert!(scene.state.search.waiting.is_none());

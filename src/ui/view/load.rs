@@ -146,17 +146,15 @@ pub(super) fn load(state: &State) -> Option<Report> {
 /// The loads of other processes.
 pub(super) fn elsewhere(state: &State) -> impl Iterator<Item = Report> {
     state.elsewhere.iter().map(|load| {
-        let report = running("Load elsewhere", &load.progress, &elsewhere_pace(&load.progress));
-        let whose = format!("{} (process {}, {})", report.text, load.process, load.folder);
-        Report { text: whose, ..report }
+        let line = progress::elsewhere_line(load);
+        let text = format!("{line} (process {}, {})", load.process, load.folder);
+        Report {
+            title: "Load elsewhere",
+            ratio: Some(line.ratio.unwrap_or(0.0)),
+            text,
+            failed: false,
+        }
     })
-}
-
-/// Of what went on before we saw it, only the mean is known.
-fn elsewhere_pace(progress: &LoadProgress) -> Pace {
-    let mut pace = Pace::default();
-    progress::observe(&mut pace, progress);
-    pace
 }
 
 fn running(title: &'static str, progress: &LoadProgress, pace: &Pace) -> Report {

@@ -65,6 +65,10 @@ fn under_way(state: &State, width: u16) -> Vec<Line<'static>> {
     if matches!(state.load, LoadState::Idle) {
         lines.extend(two_lines(load::in_collection(state), state, bar));
     }
+    for load in &state.elsewhere {
+        let failed = load.failed.iter().map(|failed| format!("   {failed}"));
+        lines.extend(failed.map(|failed| Line::styled(failed, theme.error)));
+    }
     for folder in &state.folders_to_load {
         let next = format!("   then {}", Printable::new(folder));
         lines.push(Line::styled(next, theme.faint));

@@ -1,0 +1,102 @@
+//! `carlens status --follow`: the loads of other processes.
+
+use std::io;
+
+use serde_json::Value;
+
+use super::output::Underway;
+use super::{Interrupts, Outcome, Output, json};
+use crate::backend::{Backend, Ended, Event, LoadElsewhere, Request, RequestId};
+use crate::progress::{Line, elsewhere_line};
+
+/// Follows the loads of other processes into the collection until the last one
+/// has ended.
+///
+/// # Errors
+/// If the output cannot be written to.
+pub async fn follow_loads(
+    backend: &mut Backend,
+    json: bool,
+    output: &mut Output<'_>,
+) -> io::Result<Outcome> {
+    let mut interrupts = Interrupts::watch();
+    backend.send(Request::FollowLoads { id: RequestId(1) }).await;
+    let mut outcome = None;
+    loop {
+        let event = tokio::select! {
+            event = backend.next_event() => event,
+            () = interrupts.next() => None,
+        };
+        match event {
+            Some(Event::LoadsElsewhere(_, loads)) => match &loads[..] {
+                [] => break,
+                [first, ..] => {
+                    outcome = outcome.or(Some(Outcome::Found));
+                    show(first, json, output)?;
+                }
+            },
+            Some(Event::LoadEndedElsewhere(_, load)) => {
+                let failed = load.ended.is_none_or(|ended| ended == Ended::Failed);
+                outcome = Some(if failed { Outcome::Failed } else { Outcome::Found });
+                tell_end(&load, json, output)?;
+            }
+            Some(event) if event.is_final() => return super::unanswered(event, output),
+            Some(_) => {}
+            None => {
+                output.clear()?;
+                return Ok(Outcome::Interrupted);
+            }
+        }
+    }
+    output.clear()?;
+    if outcome.is_none() {
+        output.note("no load is under way", Some("`carlens load` begins one"))?;
+    }
+    Ok(outcome.unwrap_or(Outcome::Nothing))
+}
+
+fn show(load: &LoadElsewhere, json: bool, output: &mut Output<'_>) -> io::Result<()> {
+    if json {
+        writeln!(output.out, "{}", json::elsewhere(load))?;
+        return output.out.flush();
+    }
+    output.show(load)
+}
+
+fn tell_end(load: &LoadElsewhere, json: bool, output: &mut Output<'_>) -> io::Result<()> {
+    output.clear()?;
+    if json {
+        writeln!(output.out, "{}", json::elsewhere(load))?;
+        return output.out.flush();
+    }
+    for failed in &load.failed {
+        output.say(failed, &Value::Null)?;
+    }
+    let at = &load.progress;
+    let how = match load.ended {
+        Some(Ended::Finished) => "finished",
+        Some(Ended::Stopped) => "was stopped",
+        Some(Ended::Failed) => "failed",
+        None => "ended without a word, as if its process had been killed",
+    };
+    writeln!(
+        output.out,
+        "{}: {how}: {} embedded, {} unchanged, {} failed of {} in {:.1} s",
+        load.folder,
+        at.embedded,
+        at.unchanged,
+        at.failed,
+        at.found,
+        at.elapsed.as_secs_f64()
+    )
+}
+
+impl Underway for LoadElsewhere {
+    fn line(&self) -> Line {
+        Line { title: Some(self.folder.clone()), ..elsewhere_line(self) }
+    }
+
+    fn object(&self) -> Value {
+        json::elsewhere(self)
+    }
+}
