@@ -247,7 +247,8 @@ const EMBEDDINGS: Table = Table {
     width: 2,
     is_of_pictures: true,
     put: "INSERT OR IGNORE INTO embedding (picture, space, seq, vector)
-          SELECT id, space, 1, ?2 FROM picture WHERE id = ?1",
+          SELECT id, space, (SELECT seq FROM space WHERE space.id = picture.space) + id, ?2
+          FROM picture WHERE id = ?1",
 };
 
 const HIDDEN: Table = Table {
@@ -261,12 +262,11 @@ const HIDDEN: Table = Table {
           AND id NOT IN (SELECT picture FROM embedding)",
 };
 
-/// A picture without an embedding is of no use, and numbers of changes are
-/// given anew, beyond those that were seen.
+/// A picture without an embedding is of no use. The changes of a space are
+/// numbered anew, beyond those that were seen.
 const TIDY: &str = "
 DELETE FROM picture WHERE id NOT IN (SELECT picture FROM embedding)
     AND id NOT IN (SELECT picture FROM hidden);
-UPDATE embedding SET seq = (SELECT seq FROM space WHERE id = space) + picture;
 UPDATE space SET seq = max(seq,
     coalesce((SELECT max(seq) FROM embedding WHERE space = space.id), 0));
 ";
