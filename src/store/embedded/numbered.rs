@@ -66,7 +66,7 @@ impl<'a> Numbered<'a> {
         let number: i64 = self.change.query_row(
             "SELECT max(coalesce((SELECT seq FROM space WHERE id = ?1), 0),
                 coalesce((SELECT max(seq) FROM embedding WHERE space = ?1), 0),
-                coalesce((SELECT max(seq) FROM tombstone WHERE space = ?1), 0))",
+                coalesce((SELECT max(seq) FROM tombstone WHERE space = ?1), 0), 0)",
             [space],
             |row| row.get(0),
         )?;

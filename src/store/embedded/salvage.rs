@@ -19,8 +19,8 @@ use super::stop::Stop;
 use crate::store::Error;
 use crate::store::findings::{Fault, Mended};
 
-/// Rows that are tried one by one, where it is not known how many there were.
-const MOST_TRIED: i64 = 1_000_000;
+/// Rows that are tried one by one: what is tried longer is hardly there.
+const MOST_TRIED: i64 = 4_000_000;
 
 /// Saves what can be read of the collection at the absolute `path`.
 pub(super) fn save(
@@ -127,7 +127,8 @@ impl Salvage<'_> {
         let first = first.max(0);
         // Nothing was read from the end on, if the last row read is the first.
         let last = if last <= first { i64::MAX } else { last };
-        self.one_by_one(table, first, last.min(self.end(table)), take)
+        let most = first.saturating_add(MOST_TRIED);
+        self.one_by_one(table, first, last.min(self.end(table)).min(most), take)
     }
 
     /// No row of the table has this number or a greater one.
@@ -137,7 +138,7 @@ impl Salvage<'_> {
         }
         let last = "SELECT seq FROM sqlite_sequence WHERE name = 'picture'";
         let last: rusqlite::Result<i64> = self.damaged.query_row(last, [], |row| row.get(0));
-        last.unwrap_or(MOST_TRIED).min(MOST_ROWS) + 1
+        last.map_or(i64::MAX, |last| last.saturating_add(1))
     }
 
     /// Reads the rows after number `from` to the end, or to what cannot be
