@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::message::{Event, Failure, Replacement, RequestId};
-use super::upkeep::{Upkeep, absolute};
+use super::upkeep::Upkeep;
 use crate::domain::Printable;
 use crate::store::{Restore, embedded};
 
@@ -21,8 +21,7 @@ impl Upkeep {
     ) -> Result<Event, Failure> {
         let doing = format!("backing up to {}", Printable::new(file));
         let collection = self.file(&doing, COPY)?;
-        let file = absolute(file, &doing)?;
-        let done = embedded::backup(collection, &file, replace, &self.token).await;
+        let done = embedded::backup(collection, file, replace, &self.token).await;
         Ok(Event::BackedUp(id, done.map_err(|e| Failure::new(&doing, &e))?))
     }
 
@@ -36,9 +35,8 @@ impl Upkeep {
     ) -> Result<Event, Failure> {
         let doing = format!("restoring {}", Printable::new(file));
         let collection = self.file(&doing, COPY)?;
-        let file = absolute(file, &doing)?;
         let restoring = async {
-            let done = embedded::restore(collection, &file, replace, &self.token).await;
+            let done = embedded::restore(collection, file, replace, &self.token).await;
             done.map_err(|e| Failure::new(&doing, &e))
         };
         Ok(match self.alone(&doing, restoring).await? {

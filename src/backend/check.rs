@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::task::spawn_blocking;
@@ -66,8 +66,11 @@ impl Upkeep {
     }
 
     fn tell(&self) -> impl Fn(u64, u64) + Send + 'static {
-        let (reporter, began) = (self.reporter.clone(), Instant::now());
-        move |looked, total| tell(&reporter, began, looked, total)
+        // What comes before the first picture takes time of its own.
+        let (reporter, began) = (self.reporter.clone(), OnceLock::new());
+        move |looked, total| {
+            tell(&reporter, *began.get_or_init(Instant::now), looked, total);
+        }
     }
 
     /// Looks at a collection through what every store can do.

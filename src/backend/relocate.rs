@@ -2,14 +2,14 @@
 //! names and keep their embeddings, and no file is read.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
 use super::message::{Event, Failure, RequestId};
 use super::roots::Roots;
-use super::upkeep::{Upkeep, absolute};
+use super::upkeep::Upkeep;
 use crate::domain::{ImageId, Printable, Record};
 use crate::store::{self, Below, Collection, Failures, Page, Relocated, VectorStore, embedded};
 
@@ -157,6 +157,20 @@ fn target(new: &Path, force: bool, doing: &str) -> Result<PathBuf, Failure> {
     }
 }
 
+/// Absolute, though it may not be there any more.
+fn absolute(path: &Path, doing: &str) -> Result<PathBuf, Failure> {
+    let absolute = std::path::absolute(path).map_err(|e| Failure::new(doing, &e))?;
+    let mut plain = PathBuf::new();
+    for component in absolute.components() {
+        if component == Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(component);
+        }
+    }
+    Ok(plain)
+}
+
 /// What a store has below `old`, and the names of that.
 async fn below(
     store: &Arc<dyn VectorStore>,
@@ -203,4 +217,30 @@ async fn rename_in(
         store.delete([moved, there].concat()).await?;
     }
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_gone_has_one_name_however_it_is_written() {
+        for name in ["/gone/cars", "/gone/cars/", "/gone/./cars", "/gone/trucks/../cars"] {
+            assert_eq!(absolute(Path::new(name), "moving").unwrap(), Path::new("/gone/cars"));
+        }
+    }
+
+    #[test]
+    fn a_folder_that_comes_to_lie_in_another_is_none_any_more() {
+        let (old, new) = (Path::new("/old"), Path::new("/new"));
+        let places = Places { old, new, force: false, doing: "moving" };
+        let after = |folders: &[&str]| {
+            let folders = folders.iter().map(PathBuf::from).collect();
+            let after = places.folders_after(folders).into_iter();
+            after.map(|folder| folder.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(after(&["/old", "/old/in", "/other"]), ["/other", "/new", "/new/in"]);
+        assert_eq!(after(&["/old/in", "/new"]), ["/new"]);
+        assert_eq!(after(&["/old", "/new/in"]), ["/new/in", "/new"]);
+    }
 }

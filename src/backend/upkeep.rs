@@ -1,7 +1,7 @@
 //! What is done to the collection as a whole, and not for one model: alone
 //! where it changes anything.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -53,10 +53,4 @@ impl Upkeep {
             }
         }
     }
-}
-
-/// Absolute, and written in one way.
-pub(super) fn absolute(path: &Path, doing: &str) -> Result<PathBuf, Failure> {
-    let absolute = std::path::absolute(path).map_err(|e| Failure::new(doing, &e))?;
-    Ok(absolute.components().collect())
 }

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     CollectionSpec, Embedding, FileStamp, Fingerprint, ImageId, ModelId, PixelSize, Record,
     SpaceSummary,
 };
 use crate::store::embedded::{self, Embedded};
-use crate::store::{Page, VectorStore};
+use crate::store::{Findings, Page, VectorStore};
 
 /// Larger embeddings are not compared: they would be ours, not the file's.
 const MOST_COMPONENTS: usize = 1024;
@@ -41,6 +42,8 @@ pub(super) fn use_in_every_way(path: &Path) {
                 read(&store, spec.dimension).await;
             }
         }
+        let token = CancellationToken::new();
+        let _ = embedded::check(path, &token, |_, _| {}).await;
         assert!(fs::read(path).is_ok_and(|after| after == before), "reading has changed the file");
         for spec in specs.iter().chain([&spec()]) {
             if let Ok(store) = Embedded::create(path, spec).await {
@@ -48,6 +51,10 @@ pub(super) fn use_in_every_way(path: &Path) {
                 write(&store, spec.dimension).await;
                 read(&store, spec.dimension).await;
             }
+        }
+        if embedded::repair(path, &token, |_, _| {}).await.is_ok() {
+            let left = embedded::check(path, &token, |_, _| {}).await;
+            assert!(left.as_ref().is_ok_and(Findings::is_clean), "not mended: {left:?}");
         }
     });
 }

@@ -103,6 +103,12 @@ async fn a_file_that_is_there_is_replaced_only_if_told_to_and_never_the_collecti
     assert_eq!(fs::read_to_string(&place.backup).unwrap(), "precious");
     back_up(&place, true).await.unwrap();
     assert_holds(&open(&place.backup).await, &records(0..5)).await;
+    let log = place.folder.path().join("other-wal");
+    fs::write(&log, "log").unwrap();
+    let backup = std::mem::replace(&mut place.backup, place.folder.path().join("other"));
+    let refused = back_up(&place, true).await;
+    assert!(matches!(refused, Err(Error::Unwritten { .. })), "{refused:?}");
+    place.backup = backup;
     let linked = place.folder.path().join("linked");
     std::os::unix::fs::symlink(&place.collection, &linked).unwrap();
     for own in [place.collection.clone(), linked] {

@@ -155,6 +155,27 @@ fn a_folder_that_was_moved_is_followed_and_nothing_is_read_again() {
 }
 
 #[test]
+fn pictures_of_every_model_move_and_hidden_ones_come_back() {
+    let machine = Machine::new();
+    let names: Vec<String> = (1..=6).map(|n| format!("car-{n:03}.jpg")).collect();
+    let folder = machine.pictures(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clip-tiny-gelu");
+    let other = [OsStr::new("--model"), other.as_os_str(), OsStr::new("load"), folder.as_os_str()];
+    run(&machine, other).ends(0);
+    load(&machine, &folder);
+    let away = folder.with_file_name("away.jpg");
+    fs::rename(folder.join("car-003.jpg"), &away).unwrap();
+    assert_eq!(load(&machine, &folder)["hidden"], 1);
+    let new = folder.with_file_name("disk");
+    fs::rename(&folder, &new).unwrap();
+    fs::rename(away, new.join("car-003.jpg")).unwrap();
+    assert_eq!(moved(&machine, &folder, &new).ends(0).out(), "12 pictures moved\n");
+    assert_eq!(load(&machine, &new)["returned"], 1);
+    let checked = run(&machine, ["check", "--json"]).ends(0).json();
+    assert_eq!((&checked["pictures"], &checked["missing"]), (&12.into(), &0.into()));
+}
+
+#[test]
 fn a_folder_that_is_moved_onto_another_one_is_merged_with_it() {
     let (machine, folder) = loaded();
     let new = folder.with_file_name("disk");

@@ -13,6 +13,7 @@ use super::connection::{self, beside};
 use super::failure::At;
 use super::staged::{ENDINGS, Staged};
 use super::stop::Stop;
+use crate::domain::Printable;
 use crate::store::Error;
 
 /// What a backup holds.
@@ -40,6 +41,7 @@ pub(super) fn make(
     if file.parent().is_none_or(|folder| !folder.is_dir()) {
         return Err(unwritten(file, "there is no such folder"));
     }
+    refuse_anothers_log(file)?;
     let staged = Staged::beside(file).map_err(|error| unwritten(file, error))?;
     let stop = Stop::watch(&reading, token);
     copy(&reading, staged.path()).map_err(|failure| match Err::<(), _>(failure).at(path) {
@@ -81,6 +83,14 @@ fn refuse_collection(path: &Path, file: &Path) -> Result<(), Error> {
         return Err(Error::BackupIsCollection { path: file.to_owned() });
     }
     Ok(())
+}
+
+/// A log beside the name would be taken for the backup's.
+fn refuse_anothers_log(file: &Path) -> Result<(), Error> {
+    let logs = ["-wal", "-journal"].map(|ending| beside(file, ending));
+    let Some(log) = logs.iter().find(|log| log.symlink_metadata().is_ok()) else { return Ok(()) };
+    let cause = format!("{} belongs to another file of that name", Printable::new(log));
+    Err(unwritten(file, cause))
 }
 
 /// Whether both are one file, by whatever names.

@@ -54,16 +54,18 @@ pub(super) fn look(
         findings.add(Fault::File, || finding);
     }
     let look = Look { snapshot: &snapshot, path, stop: &stop, tell, files: true };
-    let seen = look.at_everything(&mut |trouble| findings.add(trouble.fault, || trouble.what));
-    match seen {
-        Ok(Seen { pictures, hidden, missing, back }) => {
-            findings = Findings { pictures, hidden, missing, back, ..findings };
+    let mut seen = Seen::default();
+    let mut see = |trouble: Trouble| findings.add(trouble.fault, || trouble.what);
+    match look.at_everything(&mut seen, &mut see) {
+        // As far as it can be read.
+        Err(Error::Damaged { source, .. }) if !findings.faults.contains_key(&Fault::File) => {
+            findings.add(Fault::File, || source.to_string());
         }
-        // As far as it can be read; that it is damaged is said.
-        Err(Error::Damaged { source, .. }) => findings.add(Fault::File, || source.to_string()),
+        Ok(()) | Err(Error::Damaged { .. }) => {}
         Err(error) => return Err(error),
     }
-    Ok(findings)
+    let Seen { pictures, hidden, missing, back } = seen;
+    Ok(Findings { pictures, hidden, missing, back, ..findings })
 }
 
 /// One fault.
@@ -97,9 +99,9 @@ pub(super) struct Look<'a> {
 type See<'a> = &'a mut dyn FnMut(Trouble);
 
 impl Look<'_> {
-    pub(super) fn at_everything(&self, see: See<'_>) -> Result<Seen, Error> {
+    pub(super) fn at_everything(&self, seen: &mut Seen, see: See<'_>) -> Result<(), Error> {
         let mut misnumbered = BTreeSet::new();
-        let seen = self.at_pictures(&mut misnumbered, see)?;
+        self.at_pictures(seen, &mut misnumbered, see)?;
         self.at_orphans(see).at(self.path)?;
         self.at_numbers(&mut misnumbered).at(self.path)?;
         for number in misnumbered {
@@ -109,13 +111,18 @@ impl Look<'_> {
             self.stop.go_on()?;
             self.at_matrix(&space, see).at(self.path)?;
         }
-        Ok(seen)
+        Ok(())
     }
 
-    fn at_pictures(&self, misnumbered: &mut BTreeSet<i64>, see: See<'_>) -> Result<Seen, Error> {
+    fn at_pictures(
+        &self,
+        seen: &mut Seen,
+        misnumbered: &mut BTreeSet<i64>,
+        see: See<'_>,
+    ) -> Result<(), Error> {
         let total = super::backup::pictures(self.snapshot).at(self.path)?;
         let related = related_folders(self.snapshot).at(self.path)?;
-        let (mut seen, mut looked) = (Seen::default(), 0);
+        let mut looked = 0;
         let mut statement = self.snapshot.prepare(EVERY_PICTURE).at(self.path)?;
         let mut rows = statement.query([]).at(self.path)?;
         while let Some(row) = rows.next().at(self.path)? {
@@ -131,7 +138,7 @@ impl Look<'_> {
             }
         }
         (self.tell)(looked, total);
-        Ok(seen)
+        Ok(())
     }
 
     /// A picture with which nothing is wrong, or what is.

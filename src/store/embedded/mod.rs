@@ -14,6 +14,7 @@
 //! index       keeps the matrix in step with the file
 //! matrix      compares; sidecar keeps it between runs
 //! backup      one file of it; restore puts one in its place
+//! staged      a file in the making; stop ends what nobody wants any more
 //! relocate    follows a folder that was moved
 //! check       finds what is wrong; repair mends it, salvage a damaged file
 //! ```

@@ -52,7 +52,9 @@ impl<'a> Numbered<'a> {
         let seq = self.last_number(space)? + 1;
         self.numbers.insert(space, seq);
         self.change
-            .prepare_cached("INSERT INTO tombstone (space, seq, picture) VALUES (?1, ?2, ?3)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO tombstone (space, seq, picture) VALUES (?1, ?2, ?3)",
+            )?
             .execute([space, seq, picture])
             .map(|_| ())
     }
@@ -63,24 +65,28 @@ impl<'a> Numbered<'a> {
         if let Some(&number) = self.numbers.get(&space) {
             return Ok(number);
         }
-        let number: i64 = self.change.query_row(
-            "SELECT max(coalesce((SELECT seq FROM space WHERE id = ?1), 0),
-                coalesce((SELECT max(seq) FROM embedding WHERE space = ?1), 0),
-                coalesce((SELECT max(seq) FROM tombstone WHERE space = ?1), 0))",
-            [space],
-            |row| row.get(0),
-        )?;
-        Ok(if number <= MOST_CHANGES { number } else { 0 })
+        let greatest = self.greatest(space)?;
+        Ok(if greatest <= MOST_CHANGES { greatest } else { 0 })
     }
 
-    /// Gives every embedding a number that nobody has seen.
+    fn greatest(&self, space: i64) -> rusqlite::Result<i64> {
+        self.change.query_row(
+            "SELECT max(coalesce((SELECT seq FROM space WHERE id = ?1), 0),
+                coalesce((SELECT max(seq) FROM embedding WHERE space = ?1), 0),
+                coalesce((SELECT max(seq) FROM tombstone WHERE space = ?1), 0), 0)",
+            [space],
+            |row| row.get(0),
+        )
+    }
+
+    /// Gives every embedding a number that nobody has seen, if there is room
+    /// for that; else from one on.
     pub(super) fn anew(&mut self, space: i64) -> rusqlite::Result<()> {
-        let last = self.last_number(space)?;
-        self.execute(
-            "DELETE FROM tombstone WHERE space = ?1 AND (seq < 1 OR seq > 4611686018427387903
-             OR picture IN (SELECT picture FROM embedding))",
-            space,
-        )?;
+        let has_room = self.greatest(space)? < MOST_CHANGES / 2;
+        let last = if has_room { self.last_number(space)? } else { 0 };
+        let useless =
+            if has_room { "seq < 1 OR picture IN (SELECT picture FROM embedding)" } else { "true" };
+        self.execute(&format!("DELETE FROM tombstone WHERE space = ?1 AND ({useless})"), space)?;
         let renumbered = self.change.execute(
             "UPDATE embedding SET seq = ?2 + place FROM (
                 SELECT picture AS which, row_number() OVER (ORDER BY picture) AS place

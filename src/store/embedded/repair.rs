@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::check::{Look, Tell, Trouble};
+use super::check::{Look, Seen, Tell, Trouble};
 use super::connection;
 use super::failure::At;
 use super::integrity;
@@ -35,7 +35,7 @@ pub(super) fn mend(
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate).at(path)?;
     let mut troubles = Vec::new();
     let look = Look { snapshot: &change, path, stop: &stop, tell, files: false };
-    look.at_everything(&mut |trouble| troubles.push(trouble))?;
+    look.at_everything(&mut Seen::default(), &mut |trouble| troubles.push(trouble))?;
     let mut numbered = Numbered::new(&change);
     for trouble in &troubles {
         stop.go_on()?;

@@ -19,8 +19,8 @@ use super::stop::Stop;
 use crate::store::Error;
 use crate::store::findings::{Fault, Mended};
 
-/// Rows that are tried one by one, where it is not known how many there were.
-const MOST_TRIED: i64 = 1_000_000;
+/// Rows that are tried one by one: what is tried longer is hardly there.
+const MOST_TRIED: i64 = 4_000_000;
 
 /// Saves what can be read of the collection at the absolute `path`.
 pub(super) fn save(
@@ -127,7 +127,8 @@ impl Salvage<'_> {
         let first = first.max(0);
         // Nothing was read from the end on, if the last row read is the first.
         let last = if last <= first { i64::MAX } else { last };
-        self.one_by_one(table, first, last.min(self.end(table)), take)
+        let most = first.saturating_add(MOST_TRIED);
+        self.one_by_one(table, first, last.min(self.end(table)).min(most), take)
     }
 
     /// No row of the table has this number or a greater one.
@@ -137,7 +138,7 @@ impl Salvage<'_> {
         }
         let last = "SELECT seq FROM sqlite_sequence WHERE name = 'picture'";
         let last: rusqlite::Result<i64> = self.damaged.query_row(last, [], |row| row.get(0));
-        last.unwrap_or(MOST_TRIED).min(MOST_ROWS) + 1
+        last.map_or(i64::MAX, |last| last.saturating_add(1))
     }
 
     /// Reads the rows after number `from` to the end, or to what cannot be
@@ -247,7 +248,8 @@ const EMBEDDINGS: Table = Table {
     width: 2,
     is_of_pictures: true,
     put: "INSERT OR IGNORE INTO embedding (picture, space, seq, vector)
-          SELECT id, space, 1, ?2 FROM picture WHERE id = ?1",
+          SELECT id, space, (SELECT seq FROM space WHERE space.id = picture.space) + id, ?2
+          FROM picture WHERE id = ?1",
 };
 
 const HIDDEN: Table = Table {
@@ -261,12 +263,11 @@ const HIDDEN: Table = Table {
           AND id NOT IN (SELECT picture FROM embedding)",
 };
 
-/// A picture without an embedding is of no use, and numbers of changes are
-/// given anew, beyond those that were seen.
+/// A picture without an embedding is of no use. The changes of a space are
+/// numbered anew, beyond those that were seen.
 const TIDY: &str = "
 DELETE FROM picture WHERE id NOT IN (SELECT picture FROM embedding)
     AND id NOT IN (SELECT picture FROM hidden);
-UPDATE embedding SET seq = (SELECT seq FROM space WHERE id = space) + picture;
 UPDATE space SET seq = max(seq,
     coalesce((SELECT max(seq) FROM embedding WHERE space = space.id), 0));
 ";
