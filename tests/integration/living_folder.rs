@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use carlens::backend::{Backend, Collection, Event, LoadProgress, Request, RequestId};
@@ -12,6 +15,7 @@ use carlens::store::{Collection as Stored, Page};
 use sha2::{Digest as _, Sha256};
 
 use crate::backend::{Scene, TINY, answer, failed, last};
+use crate::commands::Machine;
 use crate::store_samples::Random;
 
 /// A folder, its collection, and a backend that loads the one into the other.
@@ -422,5 +426,67 @@ async fn whatever_is_done_to_a_folder_the_collection_follows() {
             let similarity = record.embedding.similarity(&fresh[&record.id.location()]);
             assert!(similarity.cosine() > 0.9999, "{:?} {similarity:?}", record.id);
         }
+    }
+}
+
+/// The files of the library, changed here and there: the content of each is
+/// another one, and they are still pictures.
+fn rewrite_some(library: &Library, pictures: u16, random: &mut Random) {
+    for _ in 0..40 {
+        let name = format!("{:03}.png", random.below(pictures.into()));
+        let mut file = File::options().append(true).open(library.path(&name)).unwrap();
+        file.write_all(&random.below(u64::MAX).to_le_bytes()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_load_killed_two_hundred_times_leaves_every_picture_there_once() {
+    const PICTURES: u16 = 200;
+    let mut library = Library::with(PICTURES);
+    let home = library.scene.collection().parent().unwrap().to_owned();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let begin = || {
+        Machine::new()
+            .command()
+            .args(["--collection", "cars", "--data-folder"])
+            .arg(&home)
+            .arg("--model")
+            .arg(fixtures.join(TINY))
+            .arg("load")
+            .arg(library.scene.cars())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let (mut random, mut killed, mut completed) = (Random(3), 0, 0);
+    while killed < 200 {
+        let mut load = begin();
+        // No event is waited for: any moment is to be survived.
+        thread::sleep(Duration::from_micros(random.below(150_000)));
+        if let Some(status) = load.try_wait().unwrap() {
+            assert!(status.success(), "{status}");
+            completed += 1;
+            rewrite_some(&library, PICTURES, &mut random);
+        } else {
+            load.kill().unwrap();
+            load.wait().unwrap();
+            killed += 1;
+        }
+    }
+    let last = library.load().await;
+    assert_eq!((last.done(), last.failed), (PICTURES.into(), 0), "{completed} were completed");
+    let kept = library.shown().await;
+    assert_eq!(kept.len(), usize::from(PICTURES));
+    library.backend.shutdown().await;
+    fs::remove_file(library.scene.collection()).unwrap();
+    let collection = Collection::Embedded(library.scene.collection());
+    library.backend = library.scene.backend_on(TINY, collection);
+    library.load().await;
+    let fresh: BTreeMap<PathBuf, Embedding> =
+        library.shown().await.into_iter().map(|r| (r.id.location(), r.embedding)).collect();
+    for record in kept {
+        let similarity = record.embedding.similarity(&fresh[&record.id.location()]);
+        assert!(similarity.cosine() > 0.9999, "{:?} {similarity:?}", record.id);
     }
 }
