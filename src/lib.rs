@@ -49,6 +49,7 @@
 pub mod backend;
 pub mod cli;
 pub mod clip;
+mod columns;
 pub mod config;
 pub mod domain;
 pub mod dot_env;

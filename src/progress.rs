@@ -144,8 +144,8 @@ pub(crate) fn wait_line(wait: &Wait) -> String {
 }
 
 /// `1 picture`, `2 pictures`
-pub(crate) fn counted(n: usize, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
+pub(crate) fn counted<N: Copy + PartialEq + From<u8> + fmt::Display>(n: N, what: &str) -> String {
+    let plural = if n == N::from(1) { "" } else { "s" };
     format!("{n} {what}{plural}")
 }
 

@@ -22,7 +22,7 @@ pub async fn backup(
     let request = Request::Backup { id: RequestId(1), file, replace: force };
     match follow_quietly(backend, request, output).await? {
         Event::BackedUp(_, done) => {
-            let pictures = counted_u64(done.pictures);
+            let pictures = counted(done.pictures, "picture");
             writeln!(output.out, "{name}: {pictures}, {} KB", done.bytes.div_ceil(1000))?;
             Ok(Outcome::Found)
         }
@@ -62,9 +62,9 @@ fn may_replace(
     output: &mut Output<'_>,
 ) -> io::Result<Option<bool>> {
     let held = held.map_or("the damaged collection".into(), |held| {
-        format!("the {} of the collection", counted_u64(held))
+        format!("the {} of the collection", counted(held, "picture"))
     });
-    let what = format!("replace {held} by the {} of the backup", counted_u64(pictures));
+    let what = format!("replace {held} by the {} of the backup", counted(pictures, "picture"));
     let answer = output.ask(&format!("{what}?"))?;
     if answer.is_none() {
         let hint = "`--force` does not ask; `carlens backup` keeps what is there now";
@@ -82,10 +82,6 @@ fn restored(event: Event, output: &mut Output<'_>) -> io::Result<Outcome> {
         let hint = "a carlens that is open has to be started again to see the new file";
         output.note(&format!("what was damaged is kept as {kept}"), Some(hint))?;
     }
-    writeln!(output.out, "{} restored", counted_u64(pictures))?;
+    writeln!(output.out, "{} restored", counted(pictures, "picture"))?;
     Ok(Outcome::Found)
-}
-
-fn counted_u64(pictures: u64) -> String {
-    counted(usize::try_from(pictures).unwrap_or(usize::MAX), "picture")
 }

@@ -76,7 +76,7 @@ fn summarise_repair(mended: &Mended, output: &mut Output<'_>) -> io::Result<()> 
     let rows = mended.faults.iter().filter(|(fault, _)| **fault != Fault::File);
     let rows: u64 = rows.map(|(_, count)| count).sum();
     if rows > 0 {
-        writeln!(output.out, "{} mended", counted_u64(rows, "fault"))?;
+        writeln!(output.out, "{} mended", counted(rows, "fault"))?;
     }
     if let Some(kept) = &mended.kept {
         writeln!(output.out, "the damaged file is kept as {}", Printable::new(kept))?;
@@ -112,7 +112,7 @@ fn advise(checked: &Checked, output: &mut Output<'_>) -> io::Result<()> {
 }
 
 fn described(fault: Fault, count: u64) -> String {
-    let counted = |what| counted_u64(count, what);
+    let counted = |what| counted(count, what);
     match fault {
         Fault::File => format!("the file is damaged: {}", counted("finding")),
         Fault::Row => format!("{} with values that make no sense", counted("picture")),
@@ -129,11 +129,7 @@ fn described(fault: Fault, count: u64) -> String {
 }
 
 fn pictures(count: u64) -> String {
-    counted_u64(count, "picture")
-}
-
-fn counted_u64(count: u64, what: &str) -> String {
-    counted(usize::try_from(count).unwrap_or(usize::MAX), what)
+    counted(count, "picture")
 }
 
 /// A check as it is now.

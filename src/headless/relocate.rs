@@ -23,7 +23,7 @@ pub async fn relocate(
         Event::Relocated(_, relocated) => relocated,
         event => return unanswered(event, output),
     };
-    let pictures = counted(usize::try_from(moved).unwrap_or(usize::MAX), "picture");
+    let pictures = counted(moved, "picture");
     let merged = if merged > 0 { format!(", {merged} there already") } else { String::new() };
     writeln!(output.out, "{pictures} moved{merged}")?;
     if left == 0 {

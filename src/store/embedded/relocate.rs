@@ -11,6 +11,7 @@ use super::connection;
 use super::failure::At;
 use super::numbered::Numbered;
 use super::read;
+use super::write;
 use crate::domain::ImageId;
 use crate::store::Error;
 
@@ -170,13 +171,7 @@ impl Relocation<'_> {
         if let Some(&number) = self.folders.get(folder) {
             return Ok(number);
         }
-        let number = self
-            .change
-            .prepare_cached(
-                "INSERT INTO folder (path) VALUES (?1)
-                 ON CONFLICT DO UPDATE SET path = excluded.path RETURNING id",
-            )?
-            .query_row([PathColumn(folder)], |row| row.get(0))?;
+        let number = write::folder_number(self.change, folder)?;
         self.folders.insert(folder.to_owned(), number);
         Ok(number)
     }

@@ -200,14 +200,7 @@ impl<'a> Batch<'a> {
         if let Some(&folder) = self.folders.get(path) {
             return Ok(folder);
         }
-        let folder = self
-            .transaction
-            .prepare_cached(
-                // Changing nothing, as only a row that was written is returned.
-                "INSERT INTO folder (path) VALUES (?1)
-                 ON CONFLICT DO UPDATE SET path = excluded.path RETURNING id",
-            )?
-            .query_row([PathColumn(path)], |row| row.get(0))?;
+        let folder = folder_number(&self.transaction, path)?;
         self.folders.insert(path.into(), folder);
         Ok(folder)
     }
@@ -234,4 +227,15 @@ impl<'a> Batch<'a> {
             .execute("UPDATE space SET seq = ?2 WHERE id = ?1", [self.space.id, self.seq])?;
         self.transaction.commit()
     }
+}
+
+/// The number of the folder at `path`, which gets one where it has none.
+pub(super) fn folder_number(connection: &Connection, path: &Path) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            // Changing nothing, as only a row that was written is returned.
+            "INSERT INTO folder (path) VALUES (?1)
+             ON CONFLICT DO UPDATE SET path = excluded.path RETURNING id",
+        )?
+        .query_row([PathColumn(path)], |row| row.get(0))
 }

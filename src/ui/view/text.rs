@@ -2,7 +2,9 @@
 
 use ratatui::style::Style;
 use ratatui::text::Span;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
+
+use crate::columns;
 
 /// Columns `text` takes.
 pub(super) fn width(text: &str) -> u16 {
@@ -12,31 +14,13 @@ pub(super) fn width(text: &str) -> u16 {
 /// `text` in at most `columns`; what is too long loses its start, as the ends
 /// of paths tell them apart.
 pub(super) fn keep_end(text: &str, columns: u16) -> String {
-    let columns = usize::from(columns);
-    if text.width() <= columns {
-        return text.to_owned();
-    }
-    let mut left = columns.saturating_sub(1);
-    let fitting = text.char_indices().rev().take_while(|(_, c)| {
-        let width = c.width().unwrap_or(0);
-        let fits = width <= left;
-        left = left.saturating_sub(width);
-        fits
-    });
-    let start = fitting.last().map_or(text.len(), |(at, _)| at);
-    if columns == 0 { String::new() } else { format!("…{}", &text[start..]) }
+    columns::keep_end(text, columns.into())
 }
 
 /// A horizontal bar of `columns` cells, filled to `ratio`, in eighths of a
 /// cell.
 pub(super) fn bar(ratio: f64, columns: u16, style: Style) -> Span<'static> {
-    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let columns = usize::from(columns);
-    #[expect(clippy::cast_precision_loss, reason = "columns of a terminal")]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-    let eighths = (ratio.clamp(0.0, 1.0) * columns as f64 * 8.0).round() as usize;
-    let filled = format!("{}{}", "█".repeat(eighths / 8), PARTS[eighths % 8]);
-    Span::styled(format!("{filled:<columns$}"), style)
+    Span::styled(columns::filled(ratio, columns.into()), style)
 }
 
 /// `1.2 MB`
