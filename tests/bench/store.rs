@@ -1,11 +1,11 @@
-//! How fast the embedded collection inserts and searches, beside the plain
-//! way to do the same with the libraries at hand.
+//! How fast the embedded collection inserts, opens and searches, beside the
+//! plain way to do the same with the libraries at hand.
 //!
 //! `cargo bench --bench store [-- ROWS…]`; 10,000 and 100,000 rows of 512
 //! dimensions unless told. Peers: for inserting, one SQLite table with one
 //! blob per row and the same promise to survive a power cut; for searching,
 //! candle's product of an f32 matrix in memory with the query, and a partial
-//! sort.
+//! sort; for opening and the first search, both of these.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
@@ -43,13 +43,18 @@ fn main() {
         let (store, ours) = runtime.block_on(insert(&place, &records));
         print_insert("carlens", ours, rows, plain);
         print_insert("SQLite", plain, rows, plain);
-        let matrix = matrix(&records);
+        drop(store);
         drop(records);
+        let (matrix, plain) = open_plainly(&folder.path().join("plain.db"), &queries[0]);
+        remove_matrices(folder.path());
+        let (store, ours) = runtime.block_on(open(&place, &queries[0]));
+        print_open("carlens, from SQLite", ours, plain);
+        drop(store);
+        let (store, ours) = runtime.block_on(open(&place, &queries[0]));
+        print_open("carlens, from its matrix", ours, plain);
+        print_open("SQLite, candle f32", plain, plain);
         let plain = Times::of(&queries, |query| search_plainly(&matrix, query));
         drop(matrix);
-        let first = Instant::now();
-        runtime.block_on(store.search(queries[0].clone(), LIMIT)).unwrap();
-        println!("  first search {:>22.2} ms", milliseconds(first.elapsed()));
         let ours = Times::of(&queries, |query| {
             runtime.block_on(store.search(query.clone(), LIMIT)).unwrap().len()
         });
@@ -96,10 +101,39 @@ fn insert_plainly(place: &Path, records: &[Record]) -> Duration {
     begun.elapsed()
 }
 
-/// All embeddings, a row each.
-fn matrix(records: &[Record]) -> Tensor {
-    let all: Vec<f32> = records.iter().flat_map(|r| r.embedding.as_slice()).copied().collect();
-    Tensor::from_vec(all, (records.len(), DIMENSION), &Device::Cpu).unwrap()
+/// As if the collection had come alone, from a backup or another machine.
+fn remove_matrices(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "matrix") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+/// Opens the collection and answers the first query.
+async fn open(place: &Path, query: &Embedding) -> (Embedded, Duration) {
+    let begun = Instant::now();
+    let store = Embedded::open(place, &samples::spec("bench", DIMENSION)).await.unwrap();
+    assert_eq!(store.search(query.clone(), LIMIT).await.unwrap().len(), LIMIT);
+    (store, begun.elapsed())
+}
+
+/// Reads all embeddings, a row each, and answers the first query.
+fn open_plainly(place: &Path, query: &Embedding) -> (Tensor, Duration) {
+    let begun = Instant::now();
+    let connection = Connection::open(place).unwrap();
+    let mut select = connection.prepare("SELECT embedding FROM image").unwrap();
+    let mut rows = select.query([]).unwrap();
+    let (mut all, mut count) = (Vec::new(), 0);
+    while let Some(row) = rows.next().unwrap() {
+        let bytes = row.get_ref(0).unwrap().as_blob().unwrap();
+        all.extend(bytes.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)));
+        count += 1;
+    }
+    let matrix = Tensor::from_vec(all, (count, DIMENSION), &Device::Cpu).unwrap();
+    assert_eq!(search_plainly(&matrix, query), LIMIT);
+    (matrix, begun.elapsed())
 }
 
 fn search_plainly(matrix: &Tensor, query: &Embedding) -> usize {
@@ -148,6 +182,14 @@ fn print_insert(name: &str, took: Duration, rows: usize, peer: Duration) {
     let rate = rows as f64 / took.as_secs_f64();
     let ratio = took.as_secs_f64() / peer.as_secs_f64();
     println!("  insert {name:<12} {rate:>12.0} rows/s {ratio:>29.2} x the peer's time");
+}
+
+fn print_open(name: &str, took: Duration, peer: Duration) {
+    println!(
+        "  open and search once, {name:<25} {:>10.2} ms {:>8.3} x the peer's time",
+        milliseconds(took),
+        took.as_secs_f64() / peer.as_secs_f64(),
+    );
 }
 
 fn milliseconds(time: Duration) -> f64 {
