@@ -695,6 +695,29 @@ mod loads {
     }
 
     #[test]
+    fn a_load_that_waits_for_one_elsewhere_says_so() {
+        let mut scene = Scene::new();
+        scene.open(ready_status(None));
+        let watching = scene.state.following.unwrap();
+        let load = LoadElsewhere {
+            process: 7,
+            folder: "/cars".into(),
+            progress: progress(1, 3),
+            failed: vec!["b.jpg is empty".into()],
+            ..LoadElsewhere::default()
+        };
+        scene.load();
+        scene.press("f3");
+        assert!(scene.screen().contains("looking for pictures"), "{}", scene.screen());
+        scene.hear(Event::LoadsElsewhere(watching, vec![load]));
+        let screen = scene.screen();
+        let at = |text: &str| screen.find(text).unwrap_or_else(|| panic!("{text} in\n{screen}"));
+        assert!(at("waits for the one elsewhere") < at("in /home/me/cars"), "{screen}");
+        assert!(at("in /home/me/cars") < at("process 7"), "{screen}");
+        assert!(at("process 7") < at("b.jpg is empty"), "{screen}");
+    }
+
+    #[test]
     fn the_end_of_a_load_elsewhere_asks_the_last_query_again() {
         let mut scene = Scene::new();
         scene.open(ready_status(None)).find("red", &["a.jpg"]);

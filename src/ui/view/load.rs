@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::text;
-use crate::backend::{LoadProgress, Offer};
+use crate::backend::{LoadElsewhere, LoadProgress, Offer};
 use crate::domain::Printable;
 use crate::pace::Pace;
 use crate::progress;
@@ -65,7 +65,7 @@ fn summary(state: &State) -> Vec<Report> {
     let running: Vec<Report> = [download(state), model(state), load(state)]
         .into_iter()
         .flatten()
-        .chain(elsewhere(state))
+        .chain(state.elsewhere.iter().map(elsewhere))
         .filter(|report| report.ratio.is_some())
         .collect();
     if !running.is_empty() {
@@ -124,6 +124,9 @@ pub(super) fn waiting(state: &State) -> Option<Report> {
 pub(super) fn load(state: &State) -> Option<Report> {
     Some(match &state.load {
         LoadState::Idle => return None,
+        LoadState::Running { progress, .. } if !progress.walked && !state.elsewhere.is_empty() => {
+            Report::said("Load", "waits for the one elsewhere".into())
+        }
         LoadState::Running { progress, pace, .. } => running("Load", progress, pace),
         LoadState::Watching { progress, failed, .. } => {
             let text = format!("{}, watching", finished(state, progress));
@@ -143,18 +146,12 @@ pub(super) fn load(state: &State) -> Option<Report> {
     })
 }
 
-/// The loads of other processes.
-pub(super) fn elsewhere(state: &State) -> impl Iterator<Item = Report> {
-    state.elsewhere.iter().map(|load| {
-        let line = progress::elsewhere_line(load);
-        let text = format!("{line} (process {}, {})", load.process, load.folder);
-        Report {
-            title: "Load elsewhere",
-            ratio: Some(line.ratio.unwrap_or(0.0)),
-            text,
-            failed: false,
-        }
-    })
+/// The load of another process.
+pub(super) fn elsewhere(load: &LoadElsewhere) -> Report {
+    let line = progress::elsewhere_line(load);
+    let text = format!("{line} (process {}, {})", load.process, load.folder);
+    let ratio = Some(line.ratio.unwrap_or(0.0));
+    Report { title: "Load elsewhere", ratio, text, failed: false }
 }
 
 fn running(title: &'static str, progress: &LoadProgress, pace: &Pace) -> Report {

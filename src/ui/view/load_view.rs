@@ -54,24 +54,27 @@ fn under_way(state: &State, width: u16) -> Vec<Line<'static>> {
     let mut lines = vec![model(state)];
     lines.extend(collection(state));
     lines.push(Line::default());
-    for report in reports.chain(load::elsewhere(state)) {
+    for report in reports {
         lines.extend(two_lines(report, state, bar));
     }
     if let LoadState::Running { folder, progress, .. } = &state.load {
         let folder = Printable::new(folder).to_string();
-        lines.push(Line::from(counts(progress)));
+        if progress.walked {
+            lines.push(Line::from(counts(progress)));
+        }
         lines.push(Line::styled(format!("   in {folder}"), theme.faint));
     }
     if matches!(state.load, LoadState::Idle) {
         lines.extend(two_lines(load::in_collection(state), state, bar));
     }
-    for load in &state.elsewhere {
-        let failed = load.failed.iter().map(|failed| format!("   {failed}"));
-        lines.extend(failed.map(|failed| Line::styled(failed, theme.error)));
-    }
     for folder in &state.folders_to_load {
         let next = format!("   then {}", Printable::new(folder));
         lines.push(Line::styled(next, theme.faint));
+    }
+    for load in &state.elsewhere {
+        lines.extend(two_lines(load::elsewhere(load), state, bar));
+        let failed = load.failed.iter().map(|failed| format!("   {failed}"));
+        lines.extend(failed.map(|failed| Line::styled(failed, theme.error)));
     }
     lines.push(Line::default());
     lines
