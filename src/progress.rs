@@ -7,7 +7,7 @@ use crate::backend::{
     CheckProgress, CopyProgress, LoadElsewhere, LoadProgress, ModelProgress, PullProgress, Tower,
     Wait, WaitReason,
 };
-use crate::domain::Printable;
+use crate::domain::{FileProblem, Formats, Printable};
 use crate::pace::Pace;
 
 /// Something under way, in the parts that a narrow screen may leave out.
@@ -72,10 +72,50 @@ fn line_of_load(
         counts: format!("{at}{done} of {found} pictures"),
         rate: rate.filter(|_| going).map(|rate| format!("{rate:.1}/s")),
         left: left.filter(|_| going).map(in_words),
-        failed: (progress.failed > 0).then(|| format!("{} failed", progress.failed)),
+        failed: (progress.failed > 0).then(|| failed(progress)),
         current,
         ..Line::default()
     }
+}
+
+/// What became of a load: `56 embedded, 0 unchanged, 4 failed (3 HEIC, 1 CR2), 2
+/// hidden in 7.9 s`
+pub(crate) fn load_summary(at: &LoadProgress) -> String {
+    let LoadProgress { embedded, unchanged, .. } = at;
+    let if_any = [
+        (at.recognised, "known by another name"),
+        (at.returned, "back"),
+        (at.hidden, "hidden"),
+        (at.missing, "missing"),
+        (at.removed, "removed"),
+    ];
+    let before = (at.failed_before > 0).then(|| failed_before(at));
+    let if_any = if_any.into_iter().filter(|(count, _)| *count > 0);
+    let if_any = if_any.map(|(count, what)| format!("{count} {what}"));
+    let always = [format!("{embedded} embedded"), format!("{unchanged} unchanged"), failed(at)];
+    let all: Vec<String> = always.into_iter().chain(before).chain(if_any).collect();
+    format!("{} in {:.1} s", all.join(", "), at.elapsed.as_secs_f64())
+}
+
+/// `4 failed (2 HEIC, 1 CR2)`
+pub(crate) fn failed(progress: &LoadProgress) -> String {
+    of_formats(format!("{} failed", progress.failed), &progress.failed_by_format)
+}
+
+/// `4 failed before (2 HEIC, 1 CR2)`
+pub(crate) fn failed_before(progress: &LoadProgress) -> String {
+    let formats = &progress.failed_before_by_format;
+    of_formats(format!("{} failed before", progress.failed_before), formats)
+}
+
+/// `4 files (2 HEIC, 1 CR2)`
+pub(crate) fn failed_files(failed: &[FileProblem]) -> String {
+    let formats = failed.iter().map(|problem| problem.format.as_deref()).collect();
+    of_formats(counted(failed.len(), "file"), &formats)
+}
+
+fn of_formats(counted: String, formats: &Formats) -> String {
+    if formats.is_empty() { counted } else { format!("{counted} ({formats})") }
 }
 
 /// `120 of 500 pictures, 81.0/s, 5 s left`
@@ -169,5 +209,53 @@ fn seconds(time: Duration) -> String {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formats(names: &[&str]) -> Formats {
+        names.iter().map(|name| Some(*name)).collect()
+    }
+
+    #[test]
+    fn files_that_are_not_decoded_are_counted_by_format() {
+        let mut progress = LoadProgress {
+            found: 9,
+            walked: true,
+            embedded: 5,
+            failed: 4,
+            failed_by_format: formats(&["HEIC", "CR2", "HEIC"]),
+            elapsed: Duration::from_millis(1234),
+            ..LoadProgress::default()
+        };
+        assert_eq!(
+            load_summary(&progress),
+            "5 embedded, 0 unchanged, 4 failed (2 HEIC, 1 CR2) in 1.2 s"
+        );
+        let line = load_line(&progress, &Pace::default());
+        assert_eq!(line.failed.unwrap(), "4 failed (2 HEIC, 1 CR2)");
+        progress.failed_before = 300;
+        progress.failed_before_by_format = formats(&["HEIC"; 299]);
+        progress.hidden = 2;
+        assert_eq!(
+            load_summary(&progress),
+            "5 embedded, 0 unchanged, 4 failed (2 HEIC, 1 CR2), 300 failed before (299 HEIC), \
+             2 hidden in 1.2 s"
+        );
+    }
+
+    #[test]
+    fn where_nothing_is_of_another_format_none_is_named() {
+        let progress = LoadProgress { failed: 1, ..LoadProgress::default() };
+        assert_eq!(load_summary(&progress), "0 embedded, 0 unchanged, 1 failed in 0.0 s");
+        let problem = |format: Option<&str>| FileProblem {
+            format: format.map(str::to_owned),
+            ..FileProblem::new("car.heic".into(), "is broken".into())
+        };
+        assert_eq!(failed_files(&[problem(None)]), "1 file");
+        assert_eq!(failed_files(&[problem(None), problem(Some("HEIC"))]), "2 files (1 HEIC)");
     }
 }

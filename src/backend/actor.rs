@@ -340,10 +340,13 @@ impl Work {
 
     async fn failed(&self) -> Result<Vec<FileProblem>, Failure> {
         let collection = self.collection.on_this_machine().to_owned();
-        let list = move || Failures::beside(&collection).all();
+        let list = move || Failures::known(&collection);
         let all = spawn_blocking(list).await;
         let all = all.map_err(|e| Failure::new("reading which files failed", &e))?;
-        let problem = |failed: Failed| FileProblem { path: failed.path, reason: failed.reason };
+        let problem = |failed: Failed| {
+            let Failed { path, reason, format, .. } = failed;
+            FileProblem { path, reason, format }
+        };
         Ok(all.into_iter().map(problem).collect())
     }
 

@@ -205,15 +205,13 @@ async fn all(store: &dyn VectorStore) -> Result<HashSet<PathBuf>, store::Error> 
 fn unreadable(asked: &[ImageId], records: &[Record]) -> Vec<FileProblem> {
     let read: HashSet<&ImageId> = records.iter().map(|record| &record.id).collect();
     let unreadable = asked.iter().filter(|id| !read.contains(id));
-    let problem = |id: &ImageId| FileProblem {
-        path: id.location(),
-        reason: "has no embedding of this model".into(),
-    };
+    let problem =
+        |id: &ImageId| FileProblem::new(id.location(), "has no embedding of this model".into());
     unreadable.map(problem).collect()
 }
 
 fn problem(refused: Refused) -> FileProblem {
-    FileProblem { path: refused.id.location(), reason: refused.reason }
+    FileProblem::new(refused.id.location(), refused.reason)
 }
 
 impl CopyProgress {

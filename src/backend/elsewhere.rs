@@ -306,7 +306,7 @@ mod tests {
         let mut journal = Journal::begin(&collection, Path::new("/cars")).unwrap();
         for n in 0..=MOST_FAILED {
             let path = format!("{n}.jpg").into();
-            journal.failed(&FileProblem { path, reason: "is broken".into() });
+            journal.failed(&FileProblem::new(path, "is broken".into()));
         }
         journal.tell(&progress(8)).unwrap();
         journal.end(Ended::Finished);

@@ -30,7 +30,7 @@ pub(super) async fn export(
                 Ok(()) => exported.copied += 1,
                 Err(error) => exported
                     .failed
-                    .push(FileProblem { path: picture, reason: format!("is not copied: {error}") }),
+                    .push(FileProblem::new(picture, format!("is not copied: {error}"))),
             }
         }
         Ok(exported)

@@ -236,7 +236,7 @@ impl Load {
             match read {
                 None => {}
                 Some(Read::Unchanged(id)) => tally.done(&id, |at| &mut at.unchanged),
-                Some(Read::FailedBefore(id)) => tally.done(&id, |at| &mut at.failed_before),
+                Some(Read::FailedBefore(id, format)) => tally.failed_before(&id, format.as_deref()),
                 Some(Read::Gone) => tally.progress.found -= 1,
                 Some(Read::Returned(id)) => batch.returned.push(id),
                 Some(Read::Touched(id, stamp)) => batch.touched.push((id, stamp)),
@@ -325,7 +325,7 @@ impl Load {
         }
         for Refused { id, reason } in &stored.refused {
             let (path, reason) = (tally.relative(id), reason.clone());
-            self.fail(FileProblem { path, reason }, tally).await;
+            self.fail(FileProblem::new(path, reason), tally).await;
         }
         Ok(())
     }
@@ -369,8 +369,6 @@ impl Load {
     }
 
     async fn fail(&self, problem: FileProblem, tally: &mut Tally) {
-        tally.progress.failed += 1;
-        tally.progress.current = Some(problem.path.clone());
         tally.failed(&problem);
         self.reporter.report(Event::PictureFailed, problem).await;
     }
@@ -420,6 +418,9 @@ impl Tally {
     }
 
     fn failed(&mut self, problem: &FileProblem) {
+        self.progress.failed += 1;
+        self.progress.failed_by_format.add(problem.format.as_deref());
+        self.progress.current = Some(problem.path.clone());
         if let Some(journal) = &mut self.journal {
             journal.failed(problem);
         }
@@ -445,6 +446,11 @@ impl Tally {
     fn done(&mut self, id: &ImageId, counter: impl Fn(&mut LoadProgress) -> &mut usize) {
         *counter(&mut self.progress) += 1;
         self.progress.current = Some(self.relative(id));
+    }
+
+    fn failed_before(&mut self, id: &ImageId, format: Option<&str>) {
+        self.progress.failed_before_by_format.add(format);
+        self.done(id, |at| &mut at.failed_before);
     }
 
     fn gone(&mut self, outcome: gone::Outcome) {

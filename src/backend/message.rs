@@ -9,7 +9,9 @@ use image::DynamicImage;
 use serde::{Deserialize, Serialize};
 
 use crate::clip::Tower;
-use crate::domain::{Count, FileProblem, Hit, ImageId, ModelId, PixelSize, Place, SpaceSummary};
+use crate::domain::{
+    Count, FileProblem, Formats, Hit, ImageId, ModelId, PixelSize, Place, SpaceSummary,
+};
 use crate::pace::Pace;
 use crate::store::{BackedUp, Collection, Findings, Mended, Relocated, Restored, Wait};
 
@@ -498,10 +500,16 @@ pub struct LoadProgress {
     pub returned: usize,
     /// Pictures that could not be embedded.
     pub failed: usize,
+    /// Those of them whose format is known but not decoded.
+    #[serde(default)]
+    pub failed_by_format: Formats,
     /// Files that could not be embedded at an earlier load, and have not
     /// changed: not tried again.
     #[serde(default)]
     pub failed_before: usize,
+    /// Those of them whose format is known but not decoded.
+    #[serde(default)]
+    pub failed_before_by_format: Formats,
     /// Pictures hidden, as their files are gone.
     #[serde(default)]
     pub hidden: usize,

@@ -44,8 +44,9 @@ pub(super) enum Read {
     Recognised(Record),
     /// It is ready to be embedded.
     Picture(Picture),
-    /// It could not be embedded at an earlier load, and is as it was then.
-    FailedBefore(ImageId),
+    /// It could not be embedded at an earlier load, and is as it was then; with
+    /// its format, if that was the reason.
+    FailedBefore(ImageId, Option<String>),
     /// It cannot be embedded.
     Problem(FileProblem),
     /// It was there when the folder was listed, and no longer is.
@@ -61,7 +62,7 @@ impl Read {
             Self::Unchanged(id) | Self::Returned(id) | Self::Touched(id, _) => Some(id),
             Self::Recognised(record) => Some(&record.id),
             Self::Picture(picture) => Some(&picture.id),
-            Self::FailedBefore(_) | Self::Problem(_) | Self::Gone | Self::Stopped(_) => None,
+            Self::FailedBefore(..) | Self::Problem(_) | Self::Gone | Self::Stopped(_) => None,
         }
     }
 }
@@ -151,7 +152,7 @@ impl Reading {
     fn run(&self) -> Result<(), Stop> {
         for problem in &self.reader.problems {
             let location = self.reader.folder.join(&problem.path);
-            self.say(self.unless_said(&location, None, problem.reason.clone()))?;
+            self.say(self.unless_said(None, FileProblem { path: location, ..problem.clone() }))?;
         }
         let (mut contents, mut bytes) = (Vec::new(), 0);
         for paths in self.reader.paths.chunks(LOOKUP) {
@@ -217,11 +218,11 @@ impl Reading {
             let id = id.clone();
             return Look::Done(if known.hidden { Read::Returned(id) } else { Read::Unchanged(id) });
         }
-        let failed_before = self.failed.get(&location).is_some_and(|failed| {
+        let failed_before = self.failed.get(&location).filter(|failed| {
             failed.decoders == DECODERS && is_same(&stat, failed.size, failed.modified)
         });
-        if failed_before {
-            return Look::Done(Read::FailedBefore(id.clone()));
+        if let Some(failed) = failed_before {
+            return Look::Done(Read::FailedBefore(id.clone(), failed.format.clone()));
         }
         let (stat, bytes) = match read_whole(&location, stat) {
             Ok(read) => read,
@@ -274,7 +275,7 @@ impl Reading {
             Ok((pixels, values)) => Read::Picture(Picture { id, stamp, pixels, values }),
             Err(error) => {
                 let tried = Some((stamp.size, stamp.modified));
-                self.unless_said(&location, tried, error.to_string())
+                self.unless_said(tried, problem(&location, &error))
             }
         }
     }
@@ -287,24 +288,30 @@ impl Reading {
         // The reason may pass without the file being changed.
         let lasts = !matches!(error, picture::Error::Unreadable(_));
         let tried = stat.filter(|_| lasts).map(|stat| (stat.len(), modified(stat)));
-        self.unless_said(location, tried, error.to_string())
+        self.unless_said(tried, problem(location, error))
     }
 
-    /// A problem, unless an earlier load has told of the same; remembered with
-    /// the length and time of the file that was `tried`, if only a change of it
-    /// can help.
-    fn unless_said(&self, location: &Path, tried: Option<(u64, i64)>, reason: String) -> Read {
+    /// A problem of an absolute path, unless an earlier load has told of the
+    /// same; remembered with the length and time of the file that was `tried`,
+    /// if only a change of it can help.
+    fn unless_said(&self, tried: Option<(u64, i64)>, problem: FileProblem) -> Read {
+        let FileProblem { path, reason, format } = problem;
         let (size, modified) = tried.unwrap_or((0, 0));
         let decoders = if tried.is_some() { DECODERS } else { 0 };
-        let path = location.to_owned();
-        let failed = Failed { path, size, modified, decoders, reason };
-        if self.failed.get(location) == Some(&failed) {
-            return Read::FailedBefore(self.reader.roots.id(location));
+        let failed = Failed { path, size, modified, decoders, reason, format };
+        if self.failed.get(&failed.path) == Some(&failed) {
+            return Read::FailedBefore(self.reader.roots.id(&failed.path), failed.format);
         }
         self.failures.remember(&failed);
-        let path = location.strip_prefix(&self.reader.folder).unwrap_or(location).to_owned();
-        Read::Problem(FileProblem { path, reason: failed.reason })
+        let Failed { path, reason, format, .. } = failed;
+        let path = path.strip_prefix(&self.reader.folder).map(Path::to_owned).unwrap_or(path);
+        Read::Problem(FileProblem { path, reason, format })
     }
+}
+
+fn problem(location: &Path, error: &picture::Error) -> FileProblem {
+    let format = error.unsupported_format().map(str::to_owned);
+    FileProblem { path: location.to_owned(), reason: error.to_string(), format }
 }
 
 fn is_same(stat: &Metadata, size: u64, time: i64) -> bool {

@@ -120,5 +120,5 @@ fn problem(error: &walkdir::Error, root: &Path) -> Option<FileProblem> {
         }
         Some(e) => format!("cannot be opened: {e}"),
     };
-    Some(FileProblem { path, reason })
+    Some(FileProblem::new(path, reason))
 }

@@ -103,6 +103,16 @@ pub struct FileProblem {
     pub path: PathBuf,
     /// Why, as the end of a sentence that begins with the path.
     pub reason: String,
+    /// The format's name, if the file is of one that is known but not decoded.
+    pub format: Option<String>,
+}
+
+impl FileProblem {
+    /// One that is not about the file's format.
+    #[must_use]
+    pub fn new(path: PathBuf, reason: String) -> Self {
+        Self { path, reason, format: None }
+    }
 }
 
 impl fmt::Display for FileProblem {

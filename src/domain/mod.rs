@@ -2,6 +2,7 @@
 
 mod collection;
 mod embedding;
+mod formats;
 mod hex;
 mod image;
 mod model;
@@ -11,6 +12,7 @@ pub use collection::{
     Accuracy, CollectionSpec, Count, DatabasePlace, FolderSummary, Place, Service, SpaceSummary,
 };
 pub use embedding::{Embedding, Similarity};
+pub use formats::Formats;
 pub use hex::Hex;
 pub use image::{FileProblem, FileStamp, Hit, ImageId, PixelSize, Record};
 pub use model::{Fingerprint, ModelId};

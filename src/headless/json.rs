@@ -11,7 +11,7 @@ use super::json_lines;
 use crate::backend::{
     Answer, Checked, Copied, Fault, Findings, Found, LoadElsewhere, LoadProgress, Query, Status,
 };
-use crate::domain::{FileProblem, Hit, ModelId, Place, SpaceSummary};
+use crate::domain::{FileProblem, Formats, Hit, ModelId, Place, SpaceSummary};
 
 /// Version of everything here and in the JSON lines.
 pub(super) const VERSION: u32 = 1;
@@ -64,7 +64,9 @@ pub(super) fn loaded(
     object.insert("recognised".into(), json!(progress.recognised));
     object.insert("returned".into(), json!(progress.returned));
     object.insert("failed".into(), problems(failed));
+    object.insert("failed_by_format".into(), json!(progress.failed_by_format));
     object.insert("failed_before".into(), json!(progress.failed_before));
+    object.insert("failed_before_by_format".into(), json!(progress.failed_before_by_format));
     object.insert("hidden".into(), json!(progress.hidden));
     object.insert("missing".into(), json!(progress.missing));
     object.insert("removed".into(), json!(progress.removed));
@@ -75,13 +77,23 @@ pub(super) fn loaded(
 
 /// `carlens status --failed --json`.
 pub(super) fn failed(failed: &[FileProblem]) -> Value {
-    json!({ "version": VERSION, "failed": problems(failed) })
+    json!({
+        "version": VERSION,
+        "failed": problems(failed),
+        "failed_by_format": by_format(failed),
+    })
+}
+
+fn by_format(failed: &[FileProblem]) -> Value {
+    let formats: Formats = failed.iter().map(|problem| problem.format.as_deref()).collect();
+    json!(formats)
 }
 
 fn problems(failed: &[FileProblem]) -> Value {
     let problem = |problem: &FileProblem| {
         let mut object = named_path("path", &problem.path);
         object.insert("reason".into(), json!(problem.reason));
+        object.insert("format".into(), json!(problem.format));
         Value::Object(object)
     };
     failed.iter().map(problem).collect()
@@ -172,7 +184,7 @@ pub(super) fn copied(from: &Place, to: &Place, copied: &Copied) -> Value {
 }
 
 /// `carlens status --json`.
-pub(super) fn status(status: &Status) -> Value {
+pub(super) fn status(status: &Status, failed: &[FileProblem]) -> Value {
     let mut object = match &status.collection {
         Place::File(path) => named_path("collection", path),
         place @ Place::Database(_) => {
@@ -185,6 +197,8 @@ pub(super) fn status(status: &Status) -> Value {
     object.insert("dimension".into(), json!(status.dimension));
     object.insert("metric".into(), json!("cosine"));
     object.insert("spaces".into(), status.spaces.iter().map(space).collect());
+    object.insert("failed".into(), json!(failed.len()));
+    object.insert("failed_by_format".into(), by_format(failed));
     Value::Object(object)
 }
 

@@ -77,7 +77,9 @@ pub(super) fn of_load(name: &str, folder: &Path, progress: &LoadProgress) -> Map
         ("unchanged", json!(progress.unchanged)),
         ("recognised", json!(progress.recognised)),
         ("returned", json!(progress.returned)),
+        ("failed_by_format", json!(progress.failed_by_format)),
         ("failed_before", json!(progress.failed_before)),
+        ("failed_before_by_format", json!(progress.failed_before_by_format)),
         ("hidden", json!(progress.hidden)),
         ("missing", json!(progress.missing)),
         ("failed", json!(progress.failed)),
@@ -94,7 +96,7 @@ pub(super) fn failed(folder: Option<&Path>, problem: &FileProblem) -> Value {
     let mut object = event("failed");
     object.extend(folder.map(|folder| named_path("folder", folder)).unwrap_or_default());
     object.extend(named_path("path", &problem.path));
-    with(object, json!({ "reason": problem.reason }))
+    with(object, json!({ "reason": problem.reason, "format": problem.format }))
 }
 
 /// Null where there is nothing to wait for any more.

@@ -12,7 +12,7 @@ use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Prune, Remark, Requ
 use crate::cli::PruneChoice;
 use crate::domain::{FileProblem, Printable};
 use crate::pace::Pace;
-use crate::progress::{Line, counted, load_line};
+use crate::progress::{Line, counted, failed_before, load_line, load_summary};
 
 /// Loads `folder`; without one the folders the collection has, or else
 /// `fallback`. Prints a summary.
@@ -263,12 +263,13 @@ impl<'a, 'b> Load<'a, 'b> {
     }
 
     fn outcome(&mut self) -> io::Result<Outcome> {
-        let LoadProgress { found, hidden, missing, removed, failed_before, .. } = self.progress;
+        let LoadProgress { found, hidden, missing, removed, failed_before: before, .. } =
+            self.progress;
         self.warn_of_missing()?;
-        if failed_before > 0 {
+        if before > 0 {
             let text = format!(
-                "{} failed before, unchanged since: `carlens status --failed` lists them",
-                counted(failed_before, "file")
+                "{}, unchanged since: `carlens status --failed` lists them",
+                failed_before(&self.progress)
             );
             self.output.note(&text, None)?;
         }
@@ -283,25 +284,11 @@ impl<'a, 'b> Load<'a, 'b> {
     }
 
     fn summarise(&mut self) -> io::Result<()> {
-        let at = &self.progress;
-        let always =
-            [(at.embedded, "embedded"), (at.unchanged, "unchanged"), (at.failed, "failed")];
-        let if_any = [
-            (at.recognised, "known by another name"),
-            (at.returned, "back"),
-            (at.failed_before, "failed before"),
-            (at.hidden, "hidden"),
-            (at.missing, "missing"),
-            (at.removed, "removed"),
-        ];
-        let counts = always.into_iter().chain(if_any.into_iter().filter(|(count, _)| *count > 0));
-        let counts: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
         writeln!(
             self.output.out,
-            "{}: {} in {:.1} s",
+            "{}: {}",
             Printable::new(&self.folder),
-            counts.join(", "),
-            at.elapsed.as_secs_f64(),
+            load_summary(&self.progress)
         )
     }
 }

@@ -4,7 +4,8 @@ use std::io;
 
 use super::{Outcome, Output, follow_quietly, json, unanswered};
 use crate::backend::{Backend, Event, Request, RequestId, Status};
-use crate::domain::{Printable, SpaceSummary};
+use crate::domain::{FileProblem, Printable, SpaceSummary};
+use crate::progress::failed_files;
 
 /// Says which model and collection are in use and what they hold.
 ///
@@ -16,13 +17,21 @@ pub async fn status(
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
     let request = Request::Status { id: RequestId(1) };
-    match follow_quietly(backend, request, output).await? {
-        Event::StatusReported(_, status) if json => {
-            writeln!(output.out, "{}", json::status(&status)).map(|()| Outcome::Found)
-        }
-        Event::StatusReported(_, status) => print(&status, output).map(|()| Outcome::Found),
-        event => unanswered(event, output),
+    let status = match follow_quietly(backend, request, output).await? {
+        Event::StatusReported(_, status) => status,
+        event => return unanswered(event, output),
+    };
+    let request = Request::Failed { id: RequestId(2) };
+    let failed = match follow_quietly(backend, request, output).await? {
+        Event::FailedListed(_, failed) => failed,
+        event => return unanswered(event, output),
+    };
+    if json {
+        writeln!(output.out, "{}", json::status(&status, &failed))?;
+    } else {
+        print(&status, &failed, output)?;
     }
+    Ok(Outcome::Found)
 }
 
 /// Lists the files that could not be embedded, with the reasons.
@@ -45,11 +54,14 @@ pub async fn failed(
         for problem in &failed {
             writeln!(output.out, "{problem}")?;
         }
+        if failed.iter().any(|problem| problem.format.is_some()) {
+            output.note(&failed_files(&failed), None)?;
+        }
     }
     Ok(if failed.is_empty() { Outcome::Nothing } else { Outcome::Found })
 }
 
-fn print(status: &Status, output: &mut Output<'_>) -> io::Result<()> {
+fn print(status: &Status, failed: &[FileProblem], output: &mut Output<'_>) -> io::Result<()> {
     let fingerprint = status.model.fingerprint.to_string();
     let what = if status.compact { ", comes with carlens, for trying it out" } else { "" };
     writeln!(output.out, "model       {}{what}", Printable::new(&status.model.name))?;
@@ -76,6 +88,10 @@ fn print(status: &Status, output: &mut Output<'_>) -> io::Result<()> {
             output.out,
             "also holds  {pictures} pictures embedded by {model} ({dimension} dimensions)"
         )?;
+    }
+    if !failed.is_empty() {
+        writeln!(output.out, "failed      {}", failed_files(failed))?;
+        writeln!(output.out, "            `carlens status --failed` lists them")?;
     }
     if let Some(offer) = &status.offer {
         output.hint(&format!(

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, Row, params};
+use rusqlite::{Connection, ErrorCode, Row, TransactionBehavior, params};
 
 use super::embedded::{PathColumn, beside};
 
@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS failure (
     size     INTEGER NOT NULL,
     modified INTEGER NOT NULL,
     decoders INTEGER NOT NULL,
-    reason   TEXT    NOT NULL
+    reason   TEXT    NOT NULL,
+    format   TEXT
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -40,6 +41,8 @@ pub struct Failed {
     pub decoders: u32,
     /// Why, as the end of a sentence that begins with the path.
     pub reason: String,
+    /// The format's name, if the file is of one that is known but not decoded.
+    pub format: Option<String>,
 }
 
 /// The files that failed, beside one collection.
@@ -72,6 +75,14 @@ impl Failures {
         Self(Mutex::new(connection.unwrap_or_else(|_| in_memory())))
     }
 
+    /// All files that are remembered beside `collection`, by path; makes
+    /// nothing there.
+    #[must_use]
+    pub fn known(collection: &Path) -> Vec<Failed> {
+        let is_there = beside(collection, "-failed").exists();
+        if is_there { Self::beside(collection).all() } else { Vec::new() }
+    }
+
     /// All files at or below `folder`, by path.
     #[must_use]
     pub fn below(&self, folder: &Path) -> HashMap<PathBuf, Failed> {
@@ -86,7 +97,8 @@ impl Failures {
         let all = || {
             connection
                 .prepare(
-                    "SELECT path, size, modified, decoders, reason FROM failure ORDER BY path",
+                    "SELECT path, size, modified, decoders, reason, format FROM failure
+                     ORDER BY path",
                 )?
                 .query_map([], from_row)?
                 .collect::<rusqlite::Result<Vec<_>>>()
@@ -99,11 +111,12 @@ impl Failures {
 
     /// Remembers `failed`, in the place of what was known of the file.
     pub fn remember(&self, failed: &Failed) {
-        let Failed { path, size, modified, decoders, reason } = failed;
+        let Failed { path, size, modified, decoders, reason, format } = failed;
+        let path = PathColumn(path.as_path());
         let remembered = self.connection().execute(
-            "INSERT OR REPLACE INTO failure (path, size, modified, decoders, reason)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![PathColumn(path.as_path()), size.cast_signed(), modified, decoders, reason],
+            "INSERT OR REPLACE INTO failure (path, size, modified, decoders, reason, format)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![path, size.cast_signed(), modified, decoders, reason, format],
         );
         if let Err(error) = remembered {
             tracing::warn!(%error, "a failed file will be tried again");
@@ -136,12 +149,32 @@ impl Failures {
 }
 
 fn open(place: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(place)?;
+    let mut connection = Connection::open(place)?;
     connection.busy_timeout(PATIENCE)?;
     // What a power cut takes is tried again.
     connection.pragma_update(None, "synchronous", "OFF")?;
     connection.execute_batch(TABLE)?;
+    migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// An older carlens noted the format in the reason alone.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let is_current =
+        |connection: &Connection| connection.prepare("SELECT format FROM failure").is_ok();
+    if is_current(connection) {
+        return Ok(());
+    }
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been quicker.
+    if !is_current(&change) {
+        change.execute_batch(
+            "ALTER TABLE failure ADD COLUMN format TEXT;
+             UPDATE failure SET format = substr(reason, 11, length(reason) - 41)
+             WHERE reason LIKE 'is in the % format, which is not supported'",
+        )?;
+    }
+    change.commit()
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Failed> {
@@ -151,6 +184,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Failed> {
         modified: row.get(2)?,
         decoders: row.get(3)?,
         reason: row.get(4)?,
+        format: row.get(5)?,
     })
 }
 
@@ -159,7 +193,14 @@ mod tests {
     use super::*;
 
     fn failed(path: &str, reason: &str) -> Failed {
-        Failed { path: path.into(), size: 3, modified: -7, decoders: 1, reason: reason.into() }
+        Failed {
+            path: path.into(),
+            size: 3,
+            modified: -7,
+            decoders: 1,
+            reason: reason.into(),
+            format: None,
+        }
     }
 
     #[test]
@@ -186,7 +227,39 @@ mod tests {
         let below = failures.below(Path::new("/cars"));
         assert_eq!(below.into_values().collect::<Vec<_>>(), [failed("/cars/a.jpg", "is damaged")]);
         failures.forget(Path::new("/cars/a.jpg"));
-        assert_eq!(failures.all(), [failed("/carsick.jpg", "is empty")]);
+        assert_eq!(Failures::known(&collection), [failed("/carsick.jpg", "is empty")]);
+    }
+
+    #[test]
+    fn asking_for_what_nobody_remembered_makes_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Failures::known(&folder.path().join("cars.db")), []);
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_an_older_carlens_remembered_is_still_known_with_its_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let collection = folder.path().join("cars.db");
+        let old = Connection::open(beside(&collection, "-failed")).unwrap();
+        old.execute_batch(
+            "CREATE TABLE failure (path BLOB PRIMARY KEY, size INTEGER NOT NULL,
+                modified INTEGER NOT NULL, decoders INTEGER NOT NULL, reason TEXT NOT NULL
+             ) STRICT, WITHOUT ROWID;
+             INSERT INTO failure VALUES
+                (x'2f61', 3, -7, 1, 'is in the JPEG XL format, which is not supported'),
+                (x'2f62', 3, -7, 1, 'is empty')",
+        )
+        .unwrap();
+        drop(old);
+        let unsupported = Failed {
+            format: Some("JPEG XL".into()),
+            ..failed("/a", "is in the JPEG XL format, which is not supported")
+        };
+        for _ in 0..2 {
+            let failures = Failures::beside(&collection);
+            assert_eq!(failures.all(), [unsupported.clone(), failed("/b", "is empty")]);
+        }
     }
 
     #[test]

@@ -190,6 +190,69 @@ fn bad_files_are_listed_and_the_good_ones_stored() {
     assert_eq!(machine.stored(), 2);
 }
 
+/// A folder of one picture and, of formats that are known but not decoded,
+/// two HEIC files, one CR2 and one that is broken besides.
+fn undecoded(machine: &Machine) -> PathBuf {
+    let folder = machine.pictures(&["car-001.jpg"]);
+    for name in ["IMG_1.HEIC", "IMG_2.HEIC"] {
+        let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\0\x08mdat";
+        fs::write(folder.join(name), [heic.as_slice(), name.as_bytes()].concat()).unwrap();
+    }
+    fs::write(folder.join("IMG_3.CR2"), b"II*\0\x10\0\0\0CR\x02\0\0\0\0\0").unwrap();
+    fs::write(folder.join("bad.jpg"), "bad").unwrap();
+    folder
+}
+
+#[test]
+fn files_of_formats_that_are_not_decoded_are_counted_by_format_in_every_summary() {
+    let machine = Machine::new();
+    let folder = undecoded(&machine);
+    let loaded = machine.run([OsStr::new("load"), folder.as_os_str()]).ends(2);
+    let summary = "1 embedded, 0 unchanged, 4 failed (2 HEIC, 1 CR2) in ";
+    assert!(loaded.out().contains(summary), "{}", loaded.out());
+    // Nor are they passed over in silence when they are not tried again.
+    let again = machine.run([OsStr::new("load"), folder.as_os_str()]).ends(0);
+    let summary = "0 embedded, 1 unchanged, 0 failed, 4 failed before (2 HEIC, 1 CR2) in ";
+    assert!(again.out().contains(summary), "{}", again.out());
+    again.complains("4 failed before (2 HEIC, 1 CR2), unchanged since");
+    let status = machine.run(["status"]).ends(0).out();
+    assert!(status.contains("failed      4 files (2 HEIC, 1 CR2)\n"), "{status}");
+    let failed = machine.run(["status", "--failed"]).ends(0).complains("4 files (2 HEIC, 1 CR2)");
+    assert_eq!(failed.out().lines().count(), 4, "{}", failed.out());
+}
+
+#[test]
+fn programs_are_told_the_formats_that_are_not_decoded() {
+    let machine = Machine::new();
+    let folder = undecoded(&machine);
+    let load = || {
+        let args = ["load", "--json", "--progress", "json"].map(OsStr::new);
+        let ran = machine.run(args.into_iter().chain([folder.as_os_str()]));
+        let last = serde_json::from_str(ran.err().lines().last().unwrap()).unwrap();
+        [ran.json()["folders"][0].take(), last]
+    };
+    let (some, none) = (serde_json::json!({ "HEIC": 2, "CR2": 1 }), serde_json::json!({}));
+    for loaded in load() {
+        assert_eq!(
+            (&loaded["failed_by_format"], &loaded["failed_before_by_format"]),
+            (&some, &none)
+        );
+    }
+    for loaded in load() {
+        assert_eq!(
+            (&loaded["failed_by_format"], &loaded["failed_before_by_format"]),
+            (&none, &some)
+        );
+    }
+    let status = machine.run(["status", "--json"]).json();
+    assert_eq!((&status["failed"], &status["failed_by_format"]), (&4.into(), &some));
+    let failed = machine.run(["status", "--failed", "--json"]).json();
+    assert_eq!(failed["failed_by_format"], some);
+    let formats: Vec<_> =
+        failed["failed"].as_array().unwrap().iter().map(|f| f["format"].as_str()).collect();
+    assert_eq!(formats, [Some("HEIC"), Some("HEIC"), Some("CR2"), None]);
+}
+
 #[test]
 fn programs_are_told_everything_in_json_lines() {
     let machine = Machine::new();

@@ -14,8 +14,8 @@ use crate::backend::{
     PullProgress, Query, Remark, Request, RequestId, Status, Thumbnail, Tower, Wait, WaitReason,
 };
 use crate::domain::{
-    Count, DatabasePlace, FileProblem, FileStamp, Fingerprint, Hit, ImageId, ModelId, PixelSize,
-    Place, Service, Similarity,
+    Count, DatabasePlace, FileProblem, FileStamp, Fingerprint, Formats, Hit, ImageId, ModelId,
+    PixelSize, Place, Service, Similarity,
 };
 use crate::ui::graphics::Picture;
 use crate::ui::message::{Click, Effect, Intent, Message, Typed};
@@ -795,8 +795,7 @@ mod screens {
 
     fn loading(scene: &mut Scene) {
         let id = scene.load();
-        let problem =
-            |name: &str| FileProblem { path: name.into(), reason: "ends too early".into() };
+        let problem = |name: &str| FileProblem::new(name.into(), "ends too early".into());
         scene.hear(Event::LoadProgress(id, LoadProgress { failed: 2, ..progress(12, 60) }));
         scene.hear(Event::PictureFailed(id, problem("broken.jpg")));
         scene.hear(Event::PictureFailed(id, problem("b\u{1b}ll.png")));
@@ -886,6 +885,34 @@ mod screens {
         scene.hear(Event::PullProgress(id, at));
         assert_snapshot!("load_line", scene.screen());
         assert_snapshot!("load_view", scene.press("f3").screen());
+    }
+
+    #[test]
+    fn files_that_are_not_decoded_are_counted_by_format_at_every_load() {
+        let mut scene = Scene::on(100, 20);
+        let id = scene.open(ready_status(None)).load();
+        let heic: Formats = [Some("HEIC"); 3].into_iter().collect();
+        let problem = FileProblem {
+            format: Some("HEIC".into()),
+            ..FileProblem::new("car.heic".into(), "is in the HEIC format".into())
+        };
+        scene.hear(Event::PictureFailed(id, problem));
+        let first =
+            LoadProgress { failed: 4, failed_by_format: heic.clone(), ..LoadProgress::default() };
+        scene.hear(Event::LoadFinished(id, first));
+        assert!(scene.screen().contains("4 failed (3 HEIC)"), "{}", scene.screen());
+        let view = scene.press("f3").screen();
+        assert!(view.contains("1 file (1 HEIC) could not be embedded"), "{view}");
+        let mut scene = Scene::on(100, 20);
+        let id = scene.open(ready_status(None)).load();
+        let again = LoadProgress {
+            failed_before: 4,
+            failed_before_by_format: heic,
+            ..LoadProgress::default()
+        };
+        scene.hear(Event::LoadFinished(id, again));
+        let screen = scene.screen();
+        assert!(screen.contains("all up to date, 4 failed before (3 HEIC)"), "{screen}");
     }
 
     #[test]

@@ -189,24 +189,16 @@ fn offered(state: &State, offer: &Offer, room: u16) -> String {
 }
 
 fn finished(state: &State, progress: &LoadProgress) -> String {
-    let LoadProgress { embedded, unchanged, failed, hidden, missing, elapsed, .. } = progress;
+    let LoadProgress { unchanged, failed, failed_before, missing, .. } = progress;
     if progress.changed() == 0 && *missing == 0 {
-        return format!("{}, all up to date", progress::counted(*unchanged, "picture"));
+        let pictures = progress::counted(*unchanged, "picture");
+        let before = (*failed_before > 0).then(|| progress::failed_before(progress));
+        let before = before.map(|before| format!(", {before}")).unwrap_or_default();
+        return format!("{pictures}, all up to date{before}");
     }
-    let if_any = [(*hidden, "hidden"), (*missing, "missing")];
-    let if_any: Vec<String> = if_any
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!(", {count} {what}"))
-        .collect();
-    let if_any = if_any.concat();
-    let took = elapsed.as_secs_f64();
     let key = state.preferences.keymap.keys(Action::LoadView, Scope::Always);
     let listed = matches!(state.overlay, Some(Overlay::Load(_)));
     let list =
         key.filter(|_| *failed > 0 && !listed).map(|key| format!(" · {key} lists the failed"));
-    format!(
-        "{embedded} embedded, {unchanged} unchanged, {failed} failed{if_any} in {took:.1} s{}",
-        list.unwrap_or_default()
-    )
+    format!("{}{}", progress::load_summary(progress), list.unwrap_or_default())
 }

@@ -10,7 +10,7 @@ use super::load::{self, Report};
 use super::text;
 use crate::backend::LoadProgress;
 use crate::domain::Printable;
-use crate::progress::counted;
+use crate::progress::{self, failed_files};
 use crate::ui::action::{Action, Scope};
 use crate::ui::state::{BackendState, LoadState, State};
 
@@ -31,10 +31,8 @@ pub(super) fn draw(state: &State, scroll: u16, frame: &mut Frame<'_>) {
     .areas(inner);
     frame.render_widget(Paragraph::new(lines), above);
     if !failed.is_empty() {
-        let heading = Line::styled(
-            format!(" {} could not be embedded:", counted(failed.len(), "file")),
-            theme.error,
-        );
+        let heading =
+            Line::styled(format!(" {} could not be embedded:", failed_files(failed)), theme.error);
         let list = failed.iter().skip(usize::from(scroll)).map(|problem| {
             Line::from(format!("   {} {}", Printable::new(&problem.path), problem.reason))
         });
@@ -109,8 +107,8 @@ fn collection(state: &State) -> Option<Line<'static>> {
 }
 
 fn counts(progress: &LoadProgress) -> String {
-    let LoadProgress { embedded, unchanged, failed, .. } = progress;
-    format!("   {embedded} embedded, {unchanged} unchanged, {failed} failed")
+    let LoadProgress { embedded, unchanged, .. } = progress;
+    format!("   {embedded} embedded, {unchanged} unchanged, {}", progress::failed(progress))
 }
 
 fn hints(state: &State) -> String {
