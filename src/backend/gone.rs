@@ -2,7 +2,9 @@
 //! file only has another name now, or erased when asked to.
 //!
 //! A file is gone if the system says so, and nothing else is: what is on a
-//! disk that fails, or in a folder that may not be read, is not.
+//! disk that fails, or in a folder that may not be read, is not. A file that
+//! was written over with what is no picture is there, but the picture is not:
+//! it is hidden as well.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -22,7 +24,7 @@ const BATCH: usize = 256;
 /// More than one in so many gone at once look like a disk that is missing.
 const FEW: u64 = 5;
 
-/// What became of pictures whose files are gone.
+/// What became of pictures whose files are gone or broken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// They are hidden from now on.
@@ -34,22 +36,47 @@ pub(super) struct Outcome {
 }
 
 /// Hides the pictures below `folders` whose files are gone, unless those are too
-/// many at once. The files `found` are there; nothing is known of what is below
-/// `unseen`.
+/// many at once, and those whose files are `broken`.
 pub(super) async fn hide(
     store: &Arc<dyn VectorStore>,
     folders: &[PathBuf],
-    found: &HashSet<PathBuf>,
-    unseen: &[PathBuf],
+    seen: &Seen,
 ) -> Result<Outcome, store::Error> {
     if !store.can_hide() {
         return Ok(Outcome::default());
     }
-    let may_be_gone = |path: &PathBuf| {
-        !found.contains(path) && !unseen.iter().any(|unseen| path.starts_with(unseen))
-    };
     let mut shown = below(store, folders).await?;
-    shown.retain(|listed| !listed.known.hidden && may_be_gone(&listed.id.location()));
+    shown.retain(|listed| !listed.known.hidden);
+    let is_broken = |listed: &Listed| seen.broken.contains(&listed.id.location());
+    let (broken, mut shown): (Vec<_>, Vec<_>) = shown.into_iter().partition(is_broken);
+    let broken = broken.into_iter().map(|listed| listed.id).collect();
+    shown.retain(|listed| seen.may_be_gone(&listed.id.location()));
+    let mut outcome = hide_gone(store, shown).await?;
+    outcome.hidden += hide_all(store, broken).await?;
+    Ok(outcome)
+}
+
+/// What a load saw of the files it looked for.
+pub(super) struct Seen {
+    /// They are there.
+    pub(super) found: HashSet<PathBuf>,
+    /// Nothing is known of what is at or below these.
+    pub(super) unseen: Vec<PathBuf>,
+    /// They are there and cannot be decoded, whatever they were.
+    pub(super) broken: HashSet<PathBuf>,
+}
+
+impl Seen {
+    fn may_be_gone(&self, path: &Path) -> bool {
+        !self.found.contains(path) && !self.unseen.iter().any(|unseen| path.starts_with(unseen))
+    }
+}
+
+/// Those of `shown` whose files are gone.
+async fn hide_gone(
+    store: &Arc<dyn VectorStore>,
+    shown: Vec<Listed>,
+) -> Result<Outcome, store::Error> {
     let (gone, homeless) = with_home(gone(shown).await).await;
     if gone.len() + homeless == 0 {
         return Ok(Outcome::default());
@@ -64,10 +91,16 @@ pub(super) async fn hide(
         return Ok(Outcome { missing: gone.len() + homeless, ..outcome });
     }
     outcome.missing = homeless;
-    for batch in gone.chunks(BATCH) {
-        outcome.hidden += store.hide(batch.to_vec()).await?;
-    }
+    outcome.hidden = hide_all(store, gone).await?;
     Ok(outcome)
+}
+
+async fn hide_all(store: &Arc<dyn VectorStore>, ids: Vec<ImageId>) -> Result<usize, store::Error> {
+    let mut hidden = 0;
+    for batch in ids.chunks(BATCH) {
+        hidden += store.hide(batch.to_vec()).await?;
+    }
+    Ok(hidden)
 }
 
 /// How many pictures below `folder` have files that are gone, hidden ones

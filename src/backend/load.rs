@@ -14,9 +14,9 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::elsewhere::{self, Journal};
-use super::gone;
+use super::gone::{self, Seen};
 use super::message::{Ended, Event, Failure, LoadPlan, LoadProgress};
-use super::reading::{Picture, Read, Reader};
+use super::reading::{self, Picture, Read, Reader};
 use super::reporter::Reporter;
 use super::roots::Roots;
 use super::session::Session;
@@ -25,7 +25,7 @@ use super::turn::Turn;
 use super::walk::{self, Found};
 use super::watching::Changed;
 use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record, SpaceSummary};
-use crate::store::{self, Collection, Refused, VectorStore};
+use crate::store::{self, Collection, Failures, Refused, VectorStore};
 
 /// Pictures embedded and stored together: the longest a search waits behind a
 /// load, and the most a cancel or a power cut throws away.
@@ -128,7 +128,8 @@ impl Load {
         let stopped = || Failure::because("reading the pictures", "its thread has stopped");
         reading.await.map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
-            let outcome = gone::hide(&store, &changed.below(folder), &found, &unseen).await;
+            let seen = Seen { found, unseen, broken: self.broken().await? };
+            let outcome = gone::hide(&store, &changed.below(folder), &seen).await;
             tally.gone(outcome.map_err(|e| Failure::new("looking for files that are gone", &e))?);
         }
         // The last word on numbers, however it ended.
@@ -141,6 +142,17 @@ impl Load {
         ended?;
         store.optimize().await;
         Ok(tally.progress())
+    }
+
+    /// The files that only a change of them can make well.
+    async fn broken(&self) -> Result<HashSet<PathBuf>, Failure> {
+        let collection = self.collection.on_this_machine().to_owned();
+        let lasting = move || {
+            let failed = Failures::known(&collection).into_iter();
+            failed.filter(reading::is_broken).map(|failed| failed.path).collect()
+        };
+        let broken = spawn_blocking(lasting).await;
+        broken.map_err(|e| Failure::new("reading which files failed", &e))
     }
 
     /// Opens the store and says what is going to happen.

@@ -510,7 +510,7 @@ pub struct LoadProgress {
     /// Those of them whose format is known but not decoded.
     #[serde(default)]
     pub failed_before_by_format: Formats,
-    /// Pictures hidden, as their files are gone.
+    /// Pictures hidden, as their files are gone or are no pictures any more.
     #[serde(default)]
     pub hidden: usize,
     /// Pictures whose files are gone and which are not hidden, as they are so

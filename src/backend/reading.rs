@@ -314,6 +314,13 @@ fn problem(location: &Path, error: &picture::Error) -> FileProblem {
     FileProblem { path: location.to_owned(), reason: error.to_string(), format }
 }
 
+/// Whether the file is still the one that failed, and only a change of it can
+/// help.
+pub(super) fn is_broken(failed: &Failed) -> bool {
+    failed.decoders > 0
+        && fs::metadata(&failed.path).is_ok_and(|stat| is_same(&stat, failed.size, failed.modified))
+}
+
 fn is_same(stat: &Metadata, size: u64, time: i64) -> bool {
     stat.len() == size && modified(stat) == time
 }

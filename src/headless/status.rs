@@ -106,7 +106,11 @@ fn print(status: &Status, failed: &[FileProblem], output: &mut Output<'_>) -> io
 fn print_space(space: &SpaceSummary, output: &mut Output<'_>) -> io::Result<()> {
     writeln!(output.out, "pictures    {}", space.pictures)?;
     if space.hidden > 0 {
-        writeln!(output.out, "            {} hidden, as their files are gone", space.hidden)?;
+        writeln!(
+            output.out,
+            "            {} hidden, as their files are gone or broken",
+            space.hidden
+        )?;
     }
     for folder in &space.folders {
         let pictures = folder.pictures.map(|pictures| format!("{pictures} "));

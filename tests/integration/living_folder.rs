@@ -209,6 +209,24 @@ async fn watching_a_folder_holds_no_other_load_up() {
 }
 
 #[tokio::test]
+async fn a_picture_written_over_with_something_else_is_hidden_until_it_is_one_again() {
+    let mut library = Library::with(3);
+    library.load().await;
+    let (path, kept) = (library.path("001.png"), library.scene.cars().join("../kept.png"));
+    fs::rename(&path, &kept).unwrap();
+    fs::write(&path, "not a picture").unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.failed, progress.hidden, progress.missing), (1, 1, 0), "{progress:?}");
+    assert_eq!(library.names().await, ["000.png", "002.png"]);
+    let progress = library.load().await;
+    assert_eq!((progress.failed, progress.failed_before, progress.hidden), (0, 1, 0));
+    fs::rename(&kept, &path).unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.embedded, progress.returned), (0, 1), "{progress:?}");
+    assert_eq!(library.names().await, ["000.png", "001.png", "002.png"]);
+}
+
+#[tokio::test]
 async fn a_disk_that_is_not_mounted_hides_nothing() {
     let mut library = Library::with(10);
     library.load().await;
@@ -349,7 +367,7 @@ fn disturb(root: &Path, files: &mut Files, next: &mut u64, random: &mut Random) 
     };
     *next += 1;
     let new = format!("{}/{next}.png", ["a", "b", "b/c"][usize::try_from(*next % 3).unwrap()]);
-    match (random.below(8), any(random)) {
+    match (random.below(9), any(random)) {
         (0 | 1, _) | (_, None) => {
             write(&root.join(&new), *next);
             files.insert(new, Some(*next));
@@ -373,6 +391,10 @@ fn disturb(root: &Path, files: &mut Files, next: &mut u64, random: &mut Random) 
             files.remove(&name);
         }
         (6, Some(name)) => make_old(&root.join(name)),
+        (7, Some(name)) => {
+            fs::write(root.join(&name), format!("no picture any more {next}")).unwrap();
+            files.insert(name, None);
+        }
         (_, _) => {
             fs::write(root.join(&new), format!("no picture {next}")).unwrap();
             files.insert(new, None);

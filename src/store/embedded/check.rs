@@ -2,6 +2,7 @@
 //! changes nothing.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use half::f16;
@@ -316,6 +317,8 @@ struct Picture {
     folder: i64,
     location: PathBuf,
     base_length: usize,
+    /// Length of the file, if it is known.
+    bytes: Option<u64>,
     is_hidden: bool,
     is_numbered: bool,
     dimension: usize,
@@ -324,13 +327,20 @@ struct Picture {
 }
 
 impl Picture {
+    /// Whether it has a file; one that is hidden, also whether that is as long
+    /// as it was, as it may be hidden for being another one.
+    fn is_there(&self) -> bool {
+        fs::metadata(&self.location)
+            .is_ok_and(|stat| !self.is_hidden || self.bytes.is_none_or(|bytes| bytes == stat.len()))
+    }
+
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         let folder = row.get::<_, Option<PathColumn<PathBuf>>>(3)?;
         let base = folder.as_ref().map(|folder| folder.0.clone()).unwrap_or_default();
         let path = row.get::<_, PathColumn<PathBuf>>(4)?.0;
         let hash = row.get_ref(6)?.as_blob()?.len();
         let size = row.get::<_, u32>(7).and(row.get::<_, u32>(8));
-        let _: (i64, i64) = (row.get(5)?, row.get(15)?);
+        let (bytes, _modified): (i64, i64) = (row.get(5)?, row.get(15)?);
         let names_file = path.file_name().is_some() && path.is_relative() && !has_nul(&path);
         let is_of_its_space: bool = row.get(13)?;
         let makes_sense = names_file && [0, 32].contains(&hash) && size.is_ok() && is_of_its_space;
@@ -341,6 +351,7 @@ impl Picture {
             folder: row.get(2)?,
             base_length: base.components().count(),
             location: base.join(&path),
+            bytes: (hash > 0).then(|| bytes.cast_unsigned()),
             is_hidden: row.get_ref(9)? == ValueRef::Null,
             is_numbered: seq.is_none_or(|seq| (1..=last).contains(&seq)),
             dimension: row.get::<_, u32>(11)? as usize,
@@ -355,7 +366,7 @@ impl Picture {
 impl Seen {
     fn count(&mut self, picture: &Picture, files: bool) {
         // As it should be, where nobody looks.
-        let is_there = if files { picture.location.exists() } else { !picture.is_hidden };
+        let is_there = if files { picture.is_there() } else { !picture.is_hidden };
         let counts = if picture.is_hidden {
             (&mut self.hidden, &mut self.back, is_there)
         } else {
