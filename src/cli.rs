@@ -145,6 +145,9 @@ pub struct BackupArgs {
     /// Replace what is there without asking.
     #[arg(long)]
     pub force: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `carlens move`.
@@ -157,6 +160,9 @@ pub struct MoveArgs {
     /// Also if it is not there, or has none of the pictures.
     #[arg(long)]
     pub force: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `carlens check`.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use carlens::backend::{self, Backend, CopyHow, Query};
-use carlens::cli::{Cli, Command, LoadArgs, OutputArgs, StatusArgs, StoredAt};
+use carlens::cli::{BackupArgs, Cli, Command, LoadArgs, OutputArgs, StatusArgs, StoredAt};
 use carlens::config::{self, Config, Settings};
 use carlens::dot_env::DotEnv;
 use carlens::headless::{self, Format, Outcome, Output, Style};
@@ -110,13 +110,16 @@ fn run_command(
                 headless::copy(&mut backend, from, to, how, args.output.json, &mut output).await
             }
             Command::Backup(args) => {
-                headless::backup(&mut backend, args.file, args.force, &mut output).await
+                let BackupArgs { file, force, output: OutputArgs { json } } = args;
+                headless::backup(&mut backend, file, force, json, &mut output).await
             }
             Command::Restore(args) => {
-                headless::restore(&mut backend, args.file, args.force, &mut output).await
+                let BackupArgs { file, force, output: OutputArgs { json } } = args;
+                headless::restore(&mut backend, file, force, json, &mut output).await
             }
             Command::Move(args) => {
-                headless::relocate(&mut backend, args.old, args.new, args.force, &mut output).await
+                let (force, json) = (args.force, args.output.json);
+                headless::relocate(&mut backend, args.old, args.new, force, json, &mut output).await
             }
             Command::Check(args) => {
                 headless::check(&mut backend, args.repair, args.output.json, &mut output).await

@@ -161,7 +161,7 @@ pub(super) async fn follow(
         let now = spawn_blocking(move || loads(&place)).await.unwrap_or_default();
         if before.as_ref() != Some(&now) {
             for ended in ended(collection, before.as_deref().unwrap_or_default(), &now) {
-                if events.send(Event::LoadEndedElsewhere(id, ended)).await.is_err() {
+                if events.send(Event::LoadEndedElsewhere(id, ended.into())).await.is_err() {
                     return Ok(());
                 }
             }

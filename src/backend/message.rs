@@ -309,7 +309,7 @@ pub enum Event {
     /// The loads of other processes, as they are now. Not final.
     LoadsElsewhere(RequestId, Vec<LoadElsewhere>),
     /// A load of another process has ended like this. Not final.
-    LoadEndedElsewhere(RequestId, LoadElsewhere),
+    LoadEndedElsewhere(RequestId, Box<LoadElsewhere>),
     /// The request was given up.
     Cancelled(RequestId),
     /// The request could not be carried out.

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{Outcome, Output, follow_quietly, unanswered};
-use crate::backend::{Backend, Event, Replacement, Request, RequestId, Restored};
+use super::{Outcome, Output, follow_quietly, json, unanswered};
+use crate::backend::{Backend, Event, Replacement, Request, RequestId};
 use crate::domain::Printable;
 use crate::progress::counted;
 
@@ -16,18 +16,21 @@ pub async fn backup(
     backend: &mut Backend,
     file: PathBuf,
     force: bool,
+    json: bool,
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
-    let name = Printable::new(&file).to_string();
-    let request = Request::Backup { id: RequestId(1), file, replace: force };
-    match follow_quietly(backend, request, output).await? {
-        Event::BackedUp(_, done) => {
-            let pictures = counted(done.pictures, "picture");
-            writeln!(output.out, "{name}: {pictures}, {} KB", done.bytes.div_ceil(1000))?;
-            Ok(Outcome::Found)
-        }
-        event => unanswered(event, output),
+    let request = Request::Backup { id: RequestId(1), file: file.clone(), replace: force };
+    let done = match follow_quietly(backend, request, output).await? {
+        Event::BackedUp(_, done) => done,
+        event => return unanswered(event, output),
+    };
+    if json {
+        writeln!(output.out, "{}", json::backed_up(&file, done))?;
+    } else {
+        let (name, pictures) = (Printable::new(&file), counted(done.pictures, "picture"));
+        writeln!(output.out, "{name}: {pictures}, {} KB", done.bytes.div_ceil(1000))?;
     }
+    Ok(Outcome::Found)
 }
 
 /// Puts the backup `file` in the collection's place, after asking if there are
@@ -39,17 +42,18 @@ pub async fn restore(
     backend: &mut Backend,
     file: PathBuf,
     force: bool,
+    json: bool,
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
     let request = Request::Restore { id: RequestId(1), file: file.clone(), replace: force };
     let replacement = match follow_quietly(backend, request, output).await? {
         Event::WouldReplace(_, replacement) => replacement,
-        event => return restored(event, output),
+        event => return restored(event, json, output),
     };
     match may_replace(replacement, output)? {
         Some(true) => {
             let request = Request::Restore { id: RequestId(2), file, replace: true };
-            restored(follow_quietly(backend, request, output).await?, output)
+            restored(follow_quietly(backend, request, output).await?, json, output)
         }
         Some(false) => Ok(Outcome::Interrupted),
         None => Ok(Outcome::Failed),
@@ -73,15 +77,17 @@ fn may_replace(
     Ok(answer)
 }
 
-fn restored(event: Event, output: &mut Output<'_>) -> io::Result<Outcome> {
-    let Event::Restored(_, Restored { pictures, kept }) = event else {
-        return unanswered(event, output);
-    };
-    if let Some(kept) = kept {
-        let kept = Printable::new(&kept);
+fn restored(event: Event, json: bool, output: &mut Output<'_>) -> io::Result<Outcome> {
+    let Event::Restored(_, restored) = event else { return unanswered(event, output) };
+    if let Some(kept) = &restored.kept {
+        let kept = Printable::new(kept);
         let hint = "a carlens that is open has to be started again to see the new file";
         output.note(&format!("what was damaged is kept as {kept}"), Some(hint))?;
     }
-    writeln!(output.out, "{} restored", counted(pictures, "picture"))?;
+    if json {
+        writeln!(output.out, "{}", json::restored(&restored))?;
+    } else {
+        writeln!(output.out, "{} restored", counted(restored.pictures, "picture"))?;
+    }
     Ok(Outcome::Found)
 }

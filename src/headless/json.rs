@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::json_lines;
 use crate::backend::{
-    Answer, Checked, Copied, Fault, Findings, Found, LoadElsewhere, LoadProgress, Query, Status,
+    Answer, BackedUp, Checked, Copied, Fault, Findings, Found, LoadElsewhere, LoadProgress, Query,
+    Relocated, Restored, Status,
 };
 use crate::domain::{FileProblem, Formats, Hit, ModelId, Place, SpaceSummary};
 
@@ -102,6 +103,29 @@ fn problems(failed: &[FileProblem]) -> Value {
 /// `carlens load --json`.
 pub(super) fn loads(folders: &[Value]) -> Value {
     json!({ "version": VERSION, "folders": folders })
+}
+
+/// `carlens backup --json`.
+pub(super) fn backed_up(file: &Path, done: BackedUp) -> Value {
+    let mut object = named_path("file", file);
+    object.insert("version".into(), json!(VERSION));
+    object.insert("pictures".into(), json!(done.pictures));
+    object.insert("bytes".into(), json!(done.bytes));
+    Value::Object(object)
+}
+
+/// `carlens restore --json`.
+pub(super) fn restored(restored: &Restored) -> Value {
+    let mut object = Map::from_iter([("kept".into(), Value::Null)]);
+    object.extend(restored.kept.iter().flat_map(|kept| named_path("kept", kept)));
+    object.insert("version".into(), json!(VERSION));
+    object.insert("pictures".into(), json!(restored.pictures));
+    Value::Object(object)
+}
+
+/// `carlens move --json`.
+pub(super) fn relocated(Relocated { moved, merged, left }: Relocated) -> Value {
+    json!({ "version": VERSION, "moved": moved, "merged": merged, "left": left })
 }
 
 /// `carlens check --json`.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{Outcome, Output, follow_quietly, unanswered};
+use super::{Outcome, Output, follow_quietly, json, unanswered};
 use crate::backend::{Backend, Event, Relocated, Request, RequestId};
 use crate::progress::counted;
 
@@ -16,16 +16,22 @@ pub async fn relocate(
     old: PathBuf,
     new: PathBuf,
     force: bool,
+    json: bool,
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
     let request = Request::Relocate { id: RequestId(1), old, new, force };
-    let Relocated { moved, merged, left } = match follow_quietly(backend, request, output).await? {
+    let relocated = match follow_quietly(backend, request, output).await? {
         Event::Relocated(_, relocated) => relocated,
         event => return unanswered(event, output),
     };
-    let pictures = counted(moved, "picture");
-    let merged = if merged > 0 { format!(", {merged} there already") } else { String::new() };
-    writeln!(output.out, "{pictures} moved{merged}")?;
+    let Relocated { moved, merged, left } = relocated;
+    if json {
+        writeln!(output.out, "{}", json::relocated(relocated))?;
+    } else {
+        let pictures = counted(moved, "picture");
+        let merged = if merged > 0 { format!(", {merged} there already") } else { String::new() };
+        writeln!(output.out, "{pictures} moved{merged}")?;
+    }
     if left == 0 {
         return Ok(Outcome::Found);
     }

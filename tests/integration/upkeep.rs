@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::commands::{Machine, Ran};
 
@@ -65,6 +65,32 @@ fn what_is_lost_after_a_backup_is_there_after_a_restore() {
         .ends(2)
         .complains("not a carlens collection");
     assert_eq!(best(&machine), folder.join("car-005.jpg"));
+}
+
+#[test]
+fn programs_are_told_of_a_backup_a_restore_and_a_move() {
+    let (machine, folder) = loaded();
+    let file = machine.home().join("cars.backup");
+    let backup = file.to_str().unwrap();
+    let made = run(&machine, ["backup", "--json", backup]).ends(0).json();
+    let bytes = fs::metadata(&file).unwrap().len();
+    let expected = json!({ "version": 1, "file": backup, "pictures": 3, "bytes": bytes });
+    assert_eq!(made, expected);
+    let restored = run(&machine, ["restore", "--json", "--force", backup]).ends(0).json();
+    assert_eq!(restored, json!({ "version": 1, "pictures": 3, "kept": null }));
+    let collection = collection(&machine);
+    fs::write(&collection, "damaged".repeat(1000)).unwrap();
+    let restored = run(&machine, ["restore", "--json", "--force", backup]).ends(0).json();
+    let kept = collection.with_file_name("car_images.db.damaged");
+    assert_eq!(restored, json!({ "version": 1, "pictures": 3, "kept": kept.to_str() }));
+    let new = folder.with_file_name("disk");
+    fs::rename(&folder, &new).unwrap();
+    let args = ["move", "--json"].map(OsStr::new).into_iter();
+    let moved = run(&machine, args.chain([folder.as_os_str(), new.as_os_str()])).ends(0).json();
+    assert_eq!(moved, json!({ "version": 1, "moved": 3, "merged": 0, "left": 0 }));
+    // What went wrong is no result.
+    let refused = run(&machine, ["backup", "--json", backup]).ends(2);
+    assert_eq!(refused.out(), "");
 }
 
 #[test]
