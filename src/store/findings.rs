@@ -54,7 +54,7 @@ pub struct Findings {
     /// Pictures that are searched and whose files are not there. Nothing is
     /// wrong with the collection then: a load hides them.
     pub missing: u64,
-    /// Pictures that are hidden and whose files are there.
+    /// Pictures that are hidden and whose files are there, as long as they were.
     pub back: u64,
     /// All that is wrong.
     pub faults: BTreeMap<Fault, Found>,
