@@ -1,13 +1,14 @@
 //! A file in the making beside the place it is for, which it gets whole or
 //! not at all; and what lies at such a place is moved aside, never erased.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use tempfile::{Builder, TempPath};
+use tempfile::TempPath;
 
+use super::claim::{self, Claim};
 use super::connection::beside;
 use super::failure::At;
 use super::schema;
@@ -16,25 +17,24 @@ use crate::store::Error;
 /// The files that belong to a collection's file and are nothing without it.
 pub(super) const ENDINGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Gone when dropped, unless it was put into its place.
+/// Gone when dropped, unless it was put into its place; if its process is
+/// killed, with the next one for the same place.
 pub(super) struct Staged {
+    // Before the claim: what is dropped last stands for the other.
     file: TempPath,
     place: PathBuf,
+    _claim: Claim,
 }
 
 impl Staged {
     /// An empty file beside `place`.
     pub(super) fn beside(place: &Path) -> io::Result<Self> {
-        let name = place.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        let mut prefix = std::ffi::OsString::from(".");
-        prefix.push(name);
-        let mut builder = Builder::new();
-        builder.prefix(&prefix).suffix(".tmp");
+        claim::clear(place);
+        let claim = Claim::beside(place)?;
         // As any program makes its files, not for its owner alone.
-        #[cfg(unix)]
-        builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
-        let file = builder.tempfile_in(folder_of(place))?.into_temp_path();
-        Ok(Self { file, place: place.to_owned() })
+        File::create_new(claim.name())?;
+        let file = TempPath::try_from_path(claim.name())?;
+        Ok(Self { file, place: place.to_owned(), _claim: claim })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -93,7 +93,7 @@ fn free_name(path: &Path) -> PathBuf {
     names.find(is_free).expect("some number is free")
 }
 
-fn folder_of(place: &Path) -> &Path {
+pub(super) fn folder_of(place: &Path) -> &Path {
     place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
