@@ -26,5 +26,6 @@ mod store_crash;
 mod store_files;
 mod store_samples;
 mod upkeep;
+mod upkeep_crash;
 #[path = "support/web_stub.rs"]
 mod web_stub;

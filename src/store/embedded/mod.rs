@@ -23,6 +23,7 @@ mod backup;
 mod best;
 mod check;
 mod checksum;
+mod claim;
 mod columns;
 mod connection;
 mod failure;

@@ -12,11 +12,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::backup::{self, PathText};
+use super::claim;
 use super::connection::{self, beside};
 use super::failure::At;
 use super::integrity;
 use super::schema::{self, Kind};
-use super::staged::{ENDINGS, Staged, move_aside};
+use super::staged::{ENDINGS, Staged};
 use super::stop::Stop;
 use crate::store::Error;
 
@@ -54,6 +55,7 @@ pub(super) fn put(
     if backup::is_same_file(path, file) {
         return Err(Error::BackupIsCollection { path: file.to_owned() });
     }
+    claim::clear(path);
     let backup = checked(file, token)?;
     let pictures = backup::pictures(&backup).at(file)?;
     let live = Live::find(path, token)?;
@@ -170,10 +172,11 @@ fn take_place(
         .at(path)?;
     let is_empty = fs::metadata(path).is_ok_and(|found| found.len() == 0);
     let has_rest = ENDINGS.iter().any(|ending| beside(path, ending).exists());
-    // A log that was left would be taken for the new file's.
-    let kept = if is_empty && !has_rest { None } else { move_aside(path)? };
-    staged.put(true).at(path)?;
-    Ok(kept)
+    if is_empty && !has_rest {
+        staged.put(true).at(path)?;
+        return Ok(None);
+    }
+    staged.supplant().at(path)
 }
 
 /// In one transaction: all of the backup at `source`, and nothing else.

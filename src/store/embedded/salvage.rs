@@ -14,7 +14,7 @@ use rusqlite::{
 use tokio_util::sync::CancellationToken;
 
 use super::failure::At;
-use super::staged::{Staged, move_aside};
+use super::staged::Staged;
 use super::stop::Stop;
 use crate::store::Error;
 use crate::store::findings::{Fault, Mended};
@@ -41,8 +41,8 @@ pub(super) fn save(
         mended.lost += lost;
     }
     mended.faults.insert(Fault::File, 1);
-    mended.kept = move_aside(path)?;
-    staged.put(true).at(path)
+    mended.kept = staged.supplant().at(path)?;
+    Ok(())
 }
 
 /// For reading, and for nothing that a damaged file may get in the way of.

@@ -1,40 +1,39 @@
 //! A file in the making beside the place it is for, which it gets whole or
-//! not at all; and what lies at such a place is moved aside, never erased.
+//! not at all; and what lies at such a place is kept beside, never erased.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use tempfile::{Builder, TempPath};
+use tempfile::TempPath;
 
+use super::backup::is_same_file;
+use super::claim::{self, Claim};
 use super::connection::beside;
-use super::failure::At;
 use super::schema;
-use crate::store::Error;
 
 /// The files that belong to a collection's file and are nothing without it.
 pub(super) const ENDINGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Gone when dropped, unless it was put into its place.
+/// Gone when dropped, unless it was put into its place; if its process is
+/// killed, with the next one for the same place.
 pub(super) struct Staged {
+    // Before the claim: what is dropped last stands for the other.
     file: TempPath,
     place: PathBuf,
+    _claim: Claim,
 }
 
 impl Staged {
     /// An empty file beside `place`.
     pub(super) fn beside(place: &Path) -> io::Result<Self> {
-        let name = place.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        let mut prefix = std::ffi::OsString::from(".");
-        prefix.push(name);
-        let mut builder = Builder::new();
-        builder.prefix(&prefix).suffix(".tmp");
+        claim::clear(place);
+        let claim = Claim::beside(place)?;
         // As any program makes its files, not for its owner alone.
-        #[cfg(unix)]
-        builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
-        let file = builder.tempfile_in(folder_of(place))?.into_temp_path();
-        Ok(Self { file, place: place.to_owned() })
+        File::create_new(claim.name())?;
+        let file = TempPath::try_from_path(claim.name())?;
+        Ok(Self { file, place: place.to_owned(), _claim: claim })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -63,37 +62,67 @@ impl Staged {
         put.map_err(|failed| failed.error)?;
         sync_folder(&self.place)
     }
+
+    /// Gives it its place; what is there keeps another name, which is
+    /// returned. At any moment there is the one or the other, so that nobody
+    /// who is killed leaves a collection without its file.
+    pub(super) fn supplant(self) -> io::Result<Option<PathBuf>> {
+        let kept = keep(&self.place)?;
+        // A log that was left would be taken for the new file's.
+        for ending in ENDINGS {
+            remove_if_there(&beside(&self.place, ending))?;
+        }
+        self.put(true)?;
+        Ok(kept)
+    }
 }
 
-/// Moves what is at `path`, with the files that belong to it, to a name beside
-/// it that is free; returns that, or `None` if there was nothing.
-pub(super) fn move_aside(path: &Path) -> Result<Option<PathBuf>, Error> {
-    let there: Vec<&str> = [""]
-        .into_iter()
-        .chain(ENDINGS)
-        .filter(|ending| beside(path, ending).symlink_metadata().is_ok())
-        .collect();
+/// Gives what is at `path`, with the files that belong to it, a second name
+/// beside it; returns that, or `None` if there is nothing.
+fn keep(path: &Path) -> io::Result<Option<PathBuf>> {
+    let there: Vec<&str> =
+        [""].into_iter().chain(ENDINGS).filter(|ending| is_there(&beside(path, ending))).collect();
     if there.is_empty() {
         return Ok(None);
     }
-    let aside = free_name(path);
+    let aside = name_aside(path);
     for ending in there {
-        fs::rename(beside(path, ending), beside(&aside, ending)).at(path)?;
+        let (own, second) = (beside(path, ending), beside(&aside, ending));
+        if !is_there(&second) {
+            // Where a file has one name only, that is gone in between.
+            fs::hard_link(&own, &second).or_else(|_| fs::rename(&own, &second))?;
+        }
     }
+    sync_folder(path)?;
     Ok(Some(aside))
 }
 
-/// `cars.db.damaged`, `cars.db.damaged-2`
-fn free_name(path: &Path) -> PathBuf {
+/// `cars.db.damaged`, `cars.db.damaged-2`: one that is free, or that who was
+/// killed in the middle of this has given to the same files.
+fn name_aside(path: &Path) -> PathBuf {
     let numbered = (2..).map(|number| beside(path, &format!(".damaged-{number}")));
-    let is_free = |name: &PathBuf| {
-        [""].iter().chain(&ENDINGS).all(|ending| beside(name, ending).symlink_metadata().is_err())
+    let is_fit = |name: &PathBuf| {
+        [""].iter().chain(&ENDINGS).all(|ending| {
+            let (own, second) = (beside(path, ending), beside(name, ending));
+            !is_there(&second) || is_same_file(&own, &second)
+        })
     };
     let mut names = std::iter::once(beside(path, ".damaged")).chain(numbered);
-    names.find(is_free).expect("some number is free")
+    names.find(is_fit).expect("some number is free")
 }
 
-fn folder_of(place: &Path) -> &Path {
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn folder_of(place: &Path) -> &Path {
     place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -135,21 +164,40 @@ mod tests {
     }
 
     #[test]
-    fn what_is_moved_aside_keeps_its_log_and_takes_nobodys_name() {
+    fn what_is_supplanted_keeps_its_log_and_takes_nobodys_name() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("cars.db");
-        assert_eq!(move_aside(&place).unwrap(), None);
+        assert_eq!(Staged::beside(&place).unwrap().supplant().unwrap(), None);
         for aside in ["cars.db.damaged", "cars.db.damaged-2"] {
             fs::write(&place, "damaged").unwrap();
             fs::write(beside(&place, "-wal"), "log").unwrap();
-            assert_eq!(move_aside(&place).unwrap(), Some(folder.path().join(aside)));
+            let kept = Staged::beside(&place).unwrap().supplant().unwrap().unwrap();
+            assert_eq!(kept, folder.path().join(aside));
+            assert_eq!(fs::read(&kept).unwrap(), b"damaged");
+            assert_eq!(fs::read(beside(&kept, "-wal")).unwrap(), b"log");
+            assert_eq!(fs::read(&place).unwrap(), b"");
         }
         let expected = [
+            "cars.db",
             "cars.db.damaged",
             "cars.db.damaged-2",
             "cars.db.damaged-2-wal",
             "cars.db.damaged-wal",
         ];
         assert_eq!(names(folder.path()), expected);
+    }
+
+    #[test]
+    fn who_is_killed_while_it_keeps_a_file_leaves_it_there_and_no_second_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("cars.db");
+        fs::write(&place, "damaged").unwrap();
+        fs::write(beside(&place, "-wal"), "log").unwrap();
+        let aside = keep(&place).unwrap().unwrap();
+        assert_eq!(fs::read(&place).unwrap(), b"damaged");
+        assert_eq!(fs::read(beside(&place, "-wal")).unwrap(), b"log");
+        let kept = Staged::beside(&place).unwrap().supplant().unwrap();
+        assert_eq!(kept, Some(aside));
+        assert_eq!(names(folder.path()), ["cars.db", "cars.db.damaged", "cars.db.damaged-wal"]);
     }
 }
