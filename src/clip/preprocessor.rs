@@ -6,7 +6,7 @@
 //! this when each pass is its own call; its Catmull-Rom is the cubic with a = -0.5 that Pillow calls
 //! bicubic. Pillow 13 takes the columns first where that is much less work,
 //! which only the squash of a tall picture is; earlier ones never do, nor do
-//! we, and for the bilinear filter of such models no value changes by more
+//! we but for strips that would take much memory, and for the bilinear filter of such models no value changes by more
 //! than 1. Only the part of the source that the crop keeps is resampled, at
 //! the phase it has in the whole, so a panorama costs no more than a square.
 
@@ -19,6 +19,10 @@ use serde::Deserialize;
 
 use super::Error;
 use super::config::{malformed, parse};
+
+/// Pixels between the two passes: a strip of a few columns would take many
+/// times the memory of the picture, and is squashed columns first.
+const MOST_BETWEEN: u64 = 1 << 24;
 
 /// What to do with a picture before its tower sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,16 +163,25 @@ impl Preprocessor {
             return Ok(picture.clone());
         }
         let [left, top, box_width, box_height] = self.source_box(from);
-        let rows = self.rows_needed(from[1], top, box_height);
+        let rows = needed(from[1], top, box_height, height);
+        let columns = needed(from[0], left, box_width, width);
         let all = ImageRef::new(from[0], from[1], picture.as_raw(), PixelType::U8x3);
         let all = all.map_err(|_| no_pixels())?;
         // Two calls, as one would take the columns first: faster, but it clamps
         // the overshoot of the cubic at other places than Pillow does, up to 26
         // grey levels off along hard edges of enlarged pictures.
-        let band = [left, f64::from(rows.start), box_width, f64::from(rows.end - rows.start)];
-        let narrowed = self.resample(&all, band, [width, rows.end - rows.start])?;
-        let band = [0.0, top - f64::from(rows.start), f64::from(width), box_height];
-        let target = self.resample(&narrowed, band, [width, height])?;
+        let (wide, high) = (columns.end - columns.start, rows.end - rows.start);
+        let target = if pixels(width, high) > MOST_BETWEEN && wide < high {
+            let band = [f64::from(columns.start), top, f64::from(wide), box_height];
+            let flattened = self.resample(&all, band, [wide, height])?;
+            let band = [left - f64::from(columns.start), 0.0, box_width, f64::from(height)];
+            self.resample(&flattened, band, [width, height])?
+        } else {
+            let band = [left, f64::from(rows.start), box_width, f64::from(high)];
+            let narrowed = self.resample(&all, band, [width, high])?;
+            let band = [0.0, top - f64::from(rows.start), f64::from(width), box_height];
+            self.resample(&narrowed, band, [width, height])?
+        };
         RgbImage::from_raw(width, height, target.into_vec()).ok_or_else(no_pixels)
     }
 
@@ -188,21 +201,6 @@ impl Preprocessor {
             .resize(source, &mut target, &options)
             .map_err(|e| Error::Unsupported(format!("resampling this picture: {e}")))?;
         Ok(target)
-    }
-
-    /// The source rows that the column pass reads for a box of this height.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "within the picture"
-    )]
-    fn rows_needed(&self, source_height: u32, top: f64, box_height: f64) -> Range<u32> {
-        let scale =
-            box_height / f64::from(self.crop.map_or(self.resized([1, 1])[1], |crop| crop[1]));
-        // No filter here reaches further than 3 target pixels.
-        let reach = 3.0 * scale.max(1.0) + 1.0;
-        let last = (top + box_height + reach).ceil().min(f64::from(source_height));
-        (top - reach).floor().max(0.0) as u32..last as u32
     }
 
     /// The pixel values of a picture.
@@ -250,6 +248,21 @@ impl Preprocessor {
         let ((left, width), (top, height)) = (axis(0), axis(1));
         [left, top, width, height]
     }
+}
+
+/// The source rows (or columns) of `all` that are read to make `target` ones of
+/// the `length` ones from `start` on.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the picture")]
+fn needed(all: u32, start: f64, length: f64, target: u32) -> Range<u32> {
+    let scale = length / f64::from(target);
+    // No filter here reaches further than 3 target pixels.
+    let reach = 3.0 * scale.max(1.0) + 1.0;
+    let last = (start + length + reach).ceil().min(f64::from(all));
+    (start - reach).floor().max(0.0) as u32..last as u32
+}
+
+fn pixels(width: u32, height: u32) -> u64 {
+    u64::from(width) * u64::from(height)
 }
 
 /// `side * long / short`, rounded down.
@@ -351,4 +364,41 @@ struct OpenClipPreprocess {
     std: Option<[f32; 3]>,
     interpolation: Option<String>,
     resize_mode: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn squash(side: u32) -> Preprocessor {
+        Preprocessor {
+            resize: Resize::Exact([side; 2]),
+            filter: FilterType::Bilinear,
+            crop: None,
+            rescale: 1.0 / 255.0,
+            mean: OPENAI_MEAN,
+            std: OPENAI_STD,
+        }
+    }
+
+    /// Black at one end and white at the other.
+    fn ramp(width: u32, height: u32) -> RgbImage {
+        let last = u64::from(width.max(height)) - 1;
+        RgbImage::from_fn(width, height, |x, y| {
+            let level = u64::from(x.max(y)) * 255 / last;
+            image::Rgb([u8::try_from(level).unwrap(); 3])
+        })
+    }
+
+    #[test]
+    fn a_strip_is_squashed_like_any_picture() {
+        let (tall, wide) = (ramp(3, 1 << 20), ramp(1 << 20, 3));
+        let (tall, wide) = (squash(64).crop(&tall).unwrap(), squash(64).crop(&wide).unwrap());
+        let shorter = squash(64).crop(&ramp(3, 1 << 12)).unwrap();
+        for n in 0..64 {
+            assert_eq!(tall.get_pixel(5, n), wide.get_pixel(n, 5));
+            assert!(tall.get_pixel(5, n).0[0].abs_diff(shorter.get_pixel(5, n).0[0]) <= 1);
+        }
+        assert!(tall.get_pixel(5, 0).0[0] < 4 && tall.get_pixel(5, 63).0[0] > 251);
+    }
 }

@@ -51,6 +51,10 @@ const MAX_DECODED_BYTES: u64 = if cfg!(fuzzing) { 4 << 20 } else { 512 << 20 };
 /// Nor is one of more pixels, which are to become 8-bit RGB: 178 million.
 const MAX_PIXELS: u64 = MAX_DECODED_BYTES / 3;
 
+/// Nor one with a longer side: what a resampler keeps for every row or column
+/// of a thin strip would be many times its pixels.
+const MAX_SIDE: u32 = 1 << 20;
+
 /// Nor one whose decoder would keep more than this, its pixels included.
 const MAX_WORKING_BYTES: u64 = 1 << 30;
 
@@ -175,7 +179,7 @@ fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<Decoded, Error> {
 
 fn within_limits(width: u32, height: u32, bytes: u64) -> Result<(), Error> {
     let pixels = u64::from(width) * u64::from(height);
-    if pixels > MAX_PIXELS || bytes > MAX_DECODED_BYTES {
+    if pixels > MAX_PIXELS || width.max(height) > MAX_SIDE || bytes > MAX_DECODED_BYTES {
         return Err(Error::TooLarge { width, height });
     }
     Ok(())

@@ -173,20 +173,22 @@ fn bad_files_are_listed_and_the_good_ones_stored() {
     fs::write(folder.join("empty.png"), "").unwrap();
     fs::write(folder.join("photo.avif"), b"\0\0\0\x20ftypavif........").unwrap();
     fs::write(folder.join("bomb.png"), png_header(60_000, 60_000)).unwrap();
+    fs::write(folder.join("strip.png"), png_header(1, 170_000_000)).unwrap();
     fs::write(folder.join("notes.txt"), "no picture, and not named like one").unwrap();
     fs::write(folder.join(".hidden.jpg"), "hidden").unwrap();
     let loaded =
         machine.run([OsStr::new("load"), folder.as_os_str(), OsStr::new("--json")]).ends(2);
     let json = loaded.json();
     assert_eq!(json["folders"][0]["embedded"], 2);
-    assert_eq!(json["folders"][0]["found"], 206);
-    assert_eq!(json["folders"][0]["failed"].as_array().unwrap().len(), 204);
+    assert_eq!(json["folders"][0]["found"], 207);
+    assert_eq!(json["folders"][0]["failed"].as_array().unwrap().len(), 205);
     loaded
         .complains("bad-199.jpg is not a picture")
         .complains("truncated.jpg is damaged: it ends too early")
         .complains("empty.png is empty")
         .complains("photo.avif is in the AVIF format")
-        .complains("bomb.png is too large (60000 x 60000 pixels)");
+        .complains("bomb.png is too large (60000 x 60000 pixels)")
+        .complains("strip.png is too large (1 x 170000000 pixels)");
     assert_eq!(machine.stored(), 2);
 }
 

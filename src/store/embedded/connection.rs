@@ -189,6 +189,24 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)
 }
 
+/// Moves what SQLite's log holds into the collection's file, so that a log that
+/// is lost or cut short costs nothing but what is written next. While another
+/// process reads, what it reads from stays.
+pub(super) fn empty_log(connection: &Connection) {
+    let at_once = connection.busy_timeout(Duration::ZERO);
+    let moved = at_once.and_then(|()| {
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))
+    });
+    match moved {
+        Ok(false) => {}
+        Ok(true) => tracing::debug!("others read from the log"),
+        Err(error) => tracing::debug!(%error, "the log stays as it is"),
+    }
+    if let Err(error) = connection.busy_timeout(PATIENCE) {
+        tracing::warn!(%error, "another process that writes is not waited for");
+    }
+}
+
 /// The file whose name is that of `path` with `ending` after it.
 pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);

@@ -7,6 +7,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::columns::{EmbeddingColumn, PathColumn};
+use super::connection::empty_log;
 use super::space::{self, Space};
 use crate::domain::{ImageId, Record};
 
@@ -20,7 +21,9 @@ pub(super) fn upsert(
     for record in records {
         batch.upsert(record)?;
     }
-    batch.commit()
+    batch.commit()?;
+    empty_log(connection);
+    Ok(())
 }
 
 /// Removes what there is of `ids`; returns how many that were.
