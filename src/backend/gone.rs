@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
+use super::listing;
 use super::message::{Failure, Prune};
 use crate::domain::{ImageId, Printable};
 use crate::picture;
-use crate::store::{self, Listed, Page, VectorStore};
+use crate::store::{self, Listed, VectorStore};
 
 /// Pictures hidden or removed at a time.
 const BATCH: usize = 256;
@@ -48,7 +49,7 @@ pub(super) async fn hide(
     let may_be_gone = |path: &PathBuf| {
         !found.contains(path) && !unseen.iter().any(|unseen| path.starts_with(unseen))
     };
-    let mut shown = below(store, folders).await?;
+    let mut shown = listing::below(store, folders).await?;
     shown.retain(|listed| !listed.known.hidden && may_be_gone(&listed.id.location()));
     let (gone, homeless) = with_home(gone(shown).await).await;
     if gone.len() + homeless == 0 {
@@ -76,7 +77,7 @@ pub(super) async fn count(
     store: &Arc<dyn VectorStore>,
     folder: &Path,
 ) -> Result<usize, store::Error> {
-    Ok(gone(below(store, &[folder.into()]).await?).await.len())
+    Ok(gone(listing::below(store, &[folder]).await?).await.len())
 }
 
 /// Removes the pictures below `folder` whose files are gone, hidden ones
@@ -87,7 +88,7 @@ pub(super) async fn erase(
     prune: Prune,
 ) -> Result<usize, Failure> {
     let failed = |error: store::Error| Failure::new(erasing(folder), &error);
-    let known = below(store, &[folder.into()]).await.map_err(failed)?;
+    let known = listing::below(store, &[folder]).await.map_err(failed)?;
     let all = known.len();
     let gone = gone(known).await;
     if prune == Prune::Few && gone.len() as u64 * FEW > all as u64 {
@@ -106,24 +107,6 @@ pub(super) async fn erase(
 /// What [`erase`] does, for an error.
 pub(super) fn erasing(folder: &Path) -> String {
     format!("removing pictures that are gone from {}", Printable::new(folder))
-}
-
-/// The pictures below any of `folders`.
-async fn below(
-    store: &Arc<dyn VectorStore>,
-    folders: &[PathBuf],
-) -> Result<Vec<Listed>, store::Error> {
-    let (mut below, mut page) = (Vec::new(), Some(Page::default()));
-    while let Some(this) = page {
-        let listing = store.list(this).await?;
-        let is_below = |listed: &Listed| {
-            let location = listed.id.location();
-            folders.iter().any(|folder| location.starts_with(folder))
-        };
-        below.extend(listing.pictures.into_iter().filter(is_below));
-        page = listing.next;
-    }
-    Ok(below)
 }
 
 /// Those of `pictures` whose files are not there.
