@@ -103,7 +103,7 @@ impl Actor {
             }),
             Request::Prune { id, folder, prune } => self.spawn(id, |token| {
                 work.answer_from_store(id, token, async move |work: Work| {
-                    Ok(Event::Pruned(id, work.prune(&folder, prune).await?))
+                    Ok(Event::Pruned(id, work.prune(id, &folder, prune).await?))
                 })
             }),
             Request::Load { id, folder } => {
@@ -357,10 +357,9 @@ impl Work {
         gone::count(&store, folder).await.map_err(|e| Failure::new(doing(), &e))
     }
 
-    async fn prune(&self, folder: &Path, prune: Prune) -> Result<usize, Failure> {
-        let _here = self.loading.lock().await;
+    async fn prune(&self, id: RequestId, folder: &Path, prune: Prune) -> Result<usize, Failure> {
         let collection = self.collection.on_this_machine();
-        let turn = Turn::wait(collection, async || {}).await;
+        let turn = Turn::wait(collection, &self.loading, &self.reporter(id)).await;
         let _turn = turn.map_err(|e| Failure::new(gone::erasing(folder), &e))?;
         let store = self.session().await?.for_load().await;
         let store = store.map_err(|e| Failure::new(gone::erasing(folder), &e))?;

@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
+use super::listing;
 use super::message::{Failure, Prune};
 use crate::domain::{ImageId, Printable};
 use crate::picture;
-use crate::store::{self, Listed, Page, VectorStore};
+use crate::store::{self, Listed, VectorStore};
 
 /// Pictures hidden or removed at a time.
 const BATCH: usize = 256;
@@ -45,7 +46,7 @@ pub(super) async fn hide(
     if !store.can_hide() {
         return Ok(Outcome::default());
     }
-    let mut shown = below(store, folders).await?;
+    let mut shown = listing::below(store, folders).await?;
     shown.retain(|listed| !listed.known.hidden);
     let is_broken = |listed: &Listed| seen.broken.contains(&listed.id.location());
     let (broken, mut shown): (Vec<_>, Vec<_>) = shown.into_iter().partition(is_broken);
@@ -109,7 +110,7 @@ pub(super) async fn count(
     store: &Arc<dyn VectorStore>,
     folder: &Path,
 ) -> Result<usize, store::Error> {
-    Ok(gone(below(store, &[folder.into()]).await?).await.len())
+    Ok(gone(listing::below(store, &[folder]).await?).await.len())
 }
 
 /// Removes the pictures below `folder` whose files are gone, hidden ones
@@ -120,7 +121,7 @@ pub(super) async fn erase(
     prune: Prune,
 ) -> Result<usize, Failure> {
     let failed = |error: store::Error| Failure::new(erasing(folder), &error);
-    let known = below(store, &[folder.into()]).await.map_err(failed)?;
+    let known = listing::below(store, &[folder]).await.map_err(failed)?;
     let all = known.len();
     let gone = gone(known).await;
     if prune == Prune::Few && gone.len() as u64 * FEW > all as u64 {
@@ -139,24 +140,6 @@ pub(super) async fn erase(
 /// What [`erase`] does, for an error.
 pub(super) fn erasing(folder: &Path) -> String {
     format!("removing pictures that are gone from {}", Printable::new(folder))
-}
-
-/// The pictures below any of `folders`.
-async fn below(
-    store: &Arc<dyn VectorStore>,
-    folders: &[PathBuf],
-) -> Result<Vec<Listed>, store::Error> {
-    let (mut below, mut page) = (Vec::new(), Some(Page::default()));
-    while let Some(this) = page {
-        let listing = store.list(this).await?;
-        let is_below = |listed: &Listed| {
-            let location = listed.id.location();
-            folders.iter().any(|folder| location.starts_with(folder))
-        };
-        below.extend(listing.pictures.into_iter().filter(is_below));
-        page = listing.next;
-    }
-    Ok(below)
 }
 
 /// Those of `pictures` whose files are not there.

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::elsewhere::{self, Journal};
+use super::elsewhere::Journal;
 use super::gone::{self, Seen};
 use super::message::{Ended, Event, Failure, LoadPlan, LoadProgress};
 use super::reading::{self, Picture, Read, Reader};
@@ -74,14 +74,13 @@ impl Load {
         folder: &Path,
         changed: &Changed,
     ) -> Result<Ending, Failure> {
-        let (token, loading) = (self.control.token.clone(), Arc::clone(&self.loading));
-        let Some(_loading) = token.run_until_cancelled(loading.lock()).await else {
+        let token = self.control.token.clone();
+        let collection = self.collection.on_this_machine();
+        let turn = Turn::wait(collection, &self.loading, &self.reporter);
+        let Some(turn) = token.run_until_cancelled(turn).await else {
             return Ok(Ending::Cancelled);
         };
-        let Some(turn) = token.run_until_cancelled(self.turn()).await else {
-            return Ok(Ending::Cancelled);
-        };
-        let _turn = turn?;
+        let _turn = turn.map_err(|e| Failure::new("preparing to load", &e))?;
         // A database that sleeps may keep us waiting here.
         let Some(opened) = token.run_until_cancelled(self.plan(folder)).await else {
             return Ok(Ending::Cancelled);
@@ -89,15 +88,6 @@ impl Load {
         let progress = self.update(folder, changed, opened?).await?;
         let cancelled = token.is_cancelled();
         Ok(if cancelled { Ending::Cancelled } else { Ending::Finished(progress) })
-    }
-
-    /// Waits until no other process loads into the collection.
-    async fn turn(&self) -> Result<Turn, Failure> {
-        let collection = self.collection.on_this_machine();
-        let turn = Turn::wait(collection, async || {
-            self.reporter.report(Event::Remarked, elsewhere::waiting_for(collection)).await;
-        });
-        turn.await.map_err(|e| Failure::new("preparing to load", &e))
     }
 
     async fn update(

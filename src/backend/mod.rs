@@ -15,6 +15,7 @@ mod elsewhere;
 mod export;
 mod failure;
 mod gone;
+mod listing;
 mod load;
 mod message;
 mod model;

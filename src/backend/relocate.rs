@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
+use super::listing;
 use super::message::{Event, Failure, RequestId};
 use super::roots::Roots;
 use super::upkeep::Upkeep;
 use crate::domain::{ImageId, Printable, Record};
-use crate::store::{self, Below, Collection, Failures, Page, Relocated, VectorStore, embedded};
+use crate::store::{self, Below, Collection, Failures, Relocated, VectorStore, embedded};
 
 /// Pictures of a database renamed at a time.
 const BATCH: usize = 256;
@@ -76,8 +77,11 @@ impl Places<'_> {
 
     /// The same through what every store can do.
     async fn relocate_in(&self, store: Arc<dyn VectorStore>) -> Result<Relocated, Failure> {
-        let (below, ids) = below(&store, self.old).await.map_err(|e| self.failed(&e))?;
-        let rename = self.rename(below).await?;
+        let listed = listing::below(&store, &[self.old]).await.map_err(|e| self.failed(&e))?;
+        let ids: Vec<ImageId> = listed.into_iter().map(|listed| listed.id).collect();
+        let folders = store.folders().await.map_err(|e| self.failed(&e))?;
+        let pictures = ids.iter().map(ImageId::location).collect();
+        let rename = self.rename(Below { folders, pictures }).await?;
         rename_in(&store, &ids, rename).await.map_err(|e| self.failed(&e))
     }
 
@@ -169,22 +173,6 @@ fn absolute(path: &Path, doing: &str) -> Result<PathBuf, Failure> {
         }
     }
     Ok(plain)
-}
-
-/// What a store has below `old`, and the names of that.
-async fn below(
-    store: &Arc<dyn VectorStore>,
-    old: &Path,
-) -> Result<(Below, Vec<ImageId>), store::Error> {
-    let (mut ids, mut page) = (Vec::new(), Some(Page::default()));
-    while let Some(this) = page {
-        let listing = store.list(this).await?;
-        let all = listing.pictures.into_iter().map(|listed| listed.id);
-        ids.extend(all.filter(|id| id.location().starts_with(old)));
-        page = listing.next;
-    }
-    let pictures = ids.iter().map(ImageId::location).collect();
-    Ok((Below { folders: store.folders().await?, pictures }, ids))
 }
 
 /// Stores pictures by their new names, then removes the old ones: whatever

@@ -1,4 +1,4 @@
-//! Whose turn it is to change a collection: one process at a time.
+//! Whose turn it is to change a collection: one task of one process at a time.
 //!
 //! A lock on a file beside the collection, which the system takes away with
 //! its process: one that was killed holds nobody up.
@@ -6,10 +6,15 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::sleep;
 
+use super::elsewhere;
+use super::message::Event;
+use super::reporter::Reporter;
 use crate::store;
 
 /// How often to look whether the other process has finished: nothing tells.
@@ -18,30 +23,46 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The right to change a collection, until dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
-    /// None where the file system knows no locks: then nobody waits.
-    _file: Option<File>,
+    // Before the other: who waits in this process needs the file next.
+    _among_processes: Option<File>,
+    _in_this_one: OwnedMutexGuard<()>,
 }
 
 impl Turn {
-    /// Waits until no other process has the turn at `collection`, after having
-    /// told so by `tell`.
-    pub(super) async fn wait(collection: &Path, tell: impl AsyncFnOnce()) -> io::Result<Self> {
-        let Some(file) = open(collection)? else { return Ok(Self { _file: None }) };
-        let mut tell = Some(tell);
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: Some(file) }),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => {
-                    tracing::warn!(%error, "loads of other processes are not waited for");
-                    return Ok(Self { _file: None });
-                }
+    /// Waits until nobody else changes `collection`: first in this process,
+    /// where whoever does holds `loading`, then in another, which is reported.
+    pub(super) async fn wait(
+        collection: &Path,
+        loading: &Arc<Mutex<()>>,
+        reporter: &Reporter,
+    ) -> io::Result<Self> {
+        let here = Arc::clone(loading).lock_owned().await;
+        let file = lock(collection, async || {
+            reporter.report(Event::Remarked, elsewhere::waiting_for(collection)).await;
+        });
+        Ok(Self { _among_processes: file.await?, _in_this_one: here })
+    }
+}
+
+/// Waits until no other process has the turn at `collection`, after having
+/// told so by `tell`. None where the file system knows no locks: then nobody
+/// waits.
+async fn lock(collection: &Path, tell: impl AsyncFnOnce()) -> io::Result<Option<File>> {
+    let Some(file) = open(collection)? else { return Ok(None) };
+    let mut tell = Some(tell);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(%error, "loads of other processes are not waited for");
+                return Ok(None);
             }
-            if let Some(tell) = tell.take() {
-                tell().await;
-            }
-            sleep(LOOK_EVERY).await;
         }
+        if let Some(tell) = tell.take() {
+            tell().await;
+        }
+        sleep(LOOK_EVERY).await;
     }
 }
 
@@ -66,9 +87,9 @@ mod tests {
     async fn one_waits_for_the_other_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let collection = folder.path().join("cars.db");
-        let first = Turn::wait(&collection, async || panic!("nobody to wait for")).await.unwrap();
+        let first = lock(&collection, async || panic!("nobody to wait for")).await.unwrap();
         let (told, waiting) = tokio::sync::oneshot::channel();
-        let second = Turn::wait(&collection, async || told.send(()).unwrap());
+        let second = lock(&collection, async || told.send(()).unwrap());
         let first_ends = async {
             waiting.await.unwrap();
             drop(first);
@@ -83,7 +104,7 @@ mod tests {
         fs::create_dir(folder.path().join("cars.db-turn")).unwrap();
         let collection = folder.path().join("cars.db");
         for _ in 0..2 {
-            Turn::wait(&collection, async || panic!("nobody to wait for")).await.unwrap();
+            lock(&collection, async || panic!("nobody to wait for")).await.unwrap();
         }
     }
 }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::elsewhere;
-use super::message::{Event, Failure};
+use super::message::Failure;
 use super::reporter::Reporter;
 use super::turn::Turn;
 use crate::store::Collection;
@@ -30,14 +29,10 @@ impl Upkeep {
         doing: &str,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let stopped = || Failure::because(doing, "it was stopped");
-        let here = self.token.run_until_cancelled(self.loading.lock()).await;
-        let _here = here.ok_or_else(stopped)?;
         let collection = self.collection.on_this_machine();
-        let turn = Turn::wait(collection, async || {
-            self.reporter.report(Event::Remarked, elsewhere::waiting_for(collection)).await;
-        });
-        let turn = self.token.run_until_cancelled(turn).await.ok_or_else(stopped)?;
+        let turn = Turn::wait(collection, &self.loading, &self.reporter);
+        let turn = self.token.run_until_cancelled(turn).await;
+        let turn = turn.ok_or_else(|| Failure::because(doing, "it was stopped"))?;
         let _turn = turn.map_err(|e| Failure::new(doing, &e))?;
         work.await
     }
