@@ -1,10 +1,10 @@
 //! Pictures of a collection whose files are gone: hidden, forgotten where the
 //! file only has another name now, or erased when asked to.
 //!
-//! A file is gone if the system says so, and nothing else is: what is on a
-//! disk that fails, or in a folder that may not be read, is not. A file that
-//! was written over with what is no picture is there, but the picture is not:
-//! it is hidden as well.
+//! A file is gone if the system says so: what is on a disk that fails, or in a
+//! folder that may not be read, is not. A picture is gone as well if what is
+//! there by its name is now something that a load passes over, as a folder or
+//! a link to another picture, or something that cannot be decoded.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -15,7 +15,9 @@ use tokio::task::spawn_blocking;
 
 use super::listing;
 use super::message::{Failure, Prune};
-use crate::domain::{ImageId, Printable};
+use super::reading::is_same;
+use super::walk::{self, Found};
+use crate::domain::{FileStamp, ImageId, Printable};
 use crate::picture;
 use crate::store::{self, Listed, VectorStore};
 
@@ -49,36 +51,77 @@ pub(super) async fn hide(
     let mut shown = listing::below(store, folders).await?;
     shown.retain(|listed| !listed.known.hidden);
     let is_broken = |listed: &Listed| seen.broken.contains(&listed.id.location());
-    let (broken, mut shown): (Vec<_>, Vec<_>) = shown.into_iter().partition(is_broken);
+    let (broken, mut rest): (Vec<_>, Vec<_>) = shown.into_iter().partition(is_broken);
     let broken = broken.into_iter().map(|listed| listed.id).collect();
-    shown.retain(|listed| seen.may_be_gone(&listed.id.location()));
-    let mut outcome = hide_gone(store, shown).await?;
+    rest.retain(|listed| seen.walked.may_lack(&listed.id.location()));
+    let (mut gone, there) = parted(rest).await;
+    gone.extend(passed_over(there, seen.folder.clone(), folders.to_vec()).await);
+    let mut outcome = hide_gone(store, gone).await?;
     outcome.hidden += hide_all(store, broken).await?;
     Ok(outcome)
 }
 
 /// What a load saw of the files it looked for.
 pub(super) struct Seen {
-    /// They are there.
-    pub(super) found: HashSet<PathBuf>,
-    /// Nothing is known of what is at or below these.
-    pub(super) unseen: Vec<PathBuf>,
+    /// The folder that it is a load of.
+    pub(super) folder: PathBuf,
+    pub(super) walked: Walked,
     /// They are there and cannot be decoded, whatever they were.
     pub(super) broken: HashSet<PathBuf>,
 }
 
-impl Seen {
-    fn may_be_gone(&self, path: &Path) -> bool {
-        !self.found.contains(path) && !self.unseen.iter().any(|unseen| path.starts_with(unseen))
+/// What a walk met.
+#[derive(Default)]
+pub(super) struct Walked {
+    /// The pictures.
+    pub(super) found: HashSet<PathBuf>,
+    /// Nothing is known of what is at or below these.
+    pub(super) unseen: Vec<PathBuf>,
+}
+
+impl Walked {
+    /// Whether it may be that there is no picture at `path`.
+    fn may_lack(&self, path: &Path) -> bool {
+        !self.found.contains(path)
+            && !self.unseen.iter().any(|unseen| path.starts_with(unseen) && path != unseen)
+    }
+
+    fn again(folder: &Path, below: &[PathBuf]) -> Self {
+        let mut walked = Self::default();
+        for found in below.iter().flat_map(|below| walk::walk(folder, below)) {
+            match found {
+                Found::Picture(path) => drop(walked.found.insert(folder.join(path))),
+                Found::Problem(problem) => walked.unseen.push(folder.join(problem.path)),
+            }
+        }
+        walked
     }
 }
 
-/// Those of `shown` whose files are gone.
+/// Those of `there` that a walk passes over although the system knows their
+/// names. It is a walk of its own, as a file may have come back since the first
+/// one.
+async fn passed_over(there: Vec<Listed>, folder: PathBuf, below: Vec<PathBuf>) -> Vec<Listed> {
+    if there.is_empty() {
+        return there;
+    }
+    let passed_over = move || {
+        let walked = Walked::again(&folder, &below);
+        let is_met = |path: &Path| {
+            walked.found.contains(path)
+                || walked.unseen.iter().any(|unseen| path.starts_with(unseen))
+        };
+        there.into_iter().filter(|listed| !is_met(&listed.id.location())).collect()
+    };
+    spawn_blocking(passed_over).await.unwrap_or_default()
+}
+
+/// Those of `gone` that have their folder and no other name.
 async fn hide_gone(
     store: &Arc<dyn VectorStore>,
-    shown: Vec<Listed>,
+    gone: Vec<Listed>,
 ) -> Result<Outcome, store::Error> {
-    let (gone, homeless) = with_home(gone(shown).await).await;
+    let (gone, homeless) = with_home(gone).await;
     if gone.len() + homeless == 0 {
         return Ok(Outcome::default());
     }
@@ -110,7 +153,7 @@ pub(super) async fn count(
     store: &Arc<dyn VectorStore>,
     folder: &Path,
 ) -> Result<usize, store::Error> {
-    Ok(gone(listing::below(store, &[folder]).await?).await.len())
+    Ok(lost(listing::below(store, &[folder]).await?).await.len())
 }
 
 /// Removes the pictures below `folder` whose files are gone, hidden ones
@@ -123,7 +166,7 @@ pub(super) async fn erase(
     let failed = |error: store::Error| Failure::new(erasing(folder), &error);
     let known = listing::below(store, &[folder]).await.map_err(failed)?;
     let all = known.len();
-    let gone = gone(known).await;
+    let gone = lost(known).await;
     if prune == Prune::Few && gone.len() as u64 * FEW > all as u64 {
         let cause = format!("{} of {all} are gone, as if a disk was missing", gone.len());
         return Err(Failure::because(erasing(folder), cause)
@@ -142,11 +185,22 @@ pub(super) fn erasing(folder: &Path) -> String {
     format!("removing pictures that are gone from {}", Printable::new(folder))
 }
 
-/// Those of `pictures` whose files are not there.
-async fn gone(pictures: Vec<Listed>) -> Vec<Listed> {
-    let gone =
-        move || pictures.into_iter().filter(|listed| is_absent(&listed.id.location())).collect();
-    spawn_blocking(gone).await.unwrap_or_default()
+/// Those of `pictures` whose files are not there, and the others.
+async fn parted(pictures: Vec<Listed>) -> (Vec<Listed>, Vec<Listed>) {
+    let parted = move || pictures.into_iter().partition(|listed| is_absent(&listed.id.location()));
+    spawn_blocking(parted).await.unwrap_or_default()
+}
+
+/// Those of `pictures` whose files are not there, or are hidden for being
+/// something else.
+async fn lost(pictures: Vec<Listed>) -> Vec<Listed> {
+    let (mut lost, there) = parted(pictures).await;
+    let hidden = move || -> Vec<Listed> {
+        let is_other = |listed: &Listed| listed.known.hidden && listed.id.location().exists();
+        there.into_iter().filter(is_other).collect()
+    };
+    lost.extend(spawn_blocking(hidden).await.unwrap_or_default());
+    lost
 }
 
 fn is_absent(location: &Path) -> bool {
@@ -160,16 +214,18 @@ async fn renamed(
     gone: Vec<Listed>,
 ) -> Result<(Vec<ImageId>, Vec<ImageId>), store::Error> {
     let (mut renamed, mut rest) = (Vec::new(), Vec::new());
+    let names: HashSet<PathBuf> = gone.iter().map(|listed| listed.id.location()).collect();
     for batch in gone.chunks(BATCH) {
         let hash = |listed: &Listed| listed.known.stamp.map(|stamp| stamp.hash);
         let same = store.with_content(batch.iter().filter_map(hash).collect()).await?;
-        let places: Vec<_> = same
+        let places: Vec<(FileStamp, PathBuf)> = same
             .into_iter()
-            .filter_map(|record| Some((record.stamp?.hash, record.id.location())))
+            .filter_map(|record| Some((record.stamp?, record.id.location())))
+            .filter(|(_, location)| !names.contains(location))
             .collect();
         let there = move || -> HashSet<[u8; 32]> {
-            let there = places.into_iter().filter(|(_, location)| location.is_file());
-            there.map(|(hash, _)| hash).collect()
+            let there = places.into_iter().filter(|(stamp, place)| is_as_stored(place, stamp));
+            there.map(|(stamp, _)| stamp.hash).collect()
         };
         let there = spawn_blocking(there).await.unwrap_or_default();
         for listed in batch {
@@ -179,6 +235,13 @@ async fn renamed(
         }
     }
     Ok((renamed, rest))
+}
+
+/// Whether the file is there and, by its length and time, still the one that
+/// was stored.
+fn is_as_stored(location: &Path, stamp: &FileStamp) -> bool {
+    fs::metadata(location)
+        .is_ok_and(|stat| stat.is_file() && is_same(&stat, stamp.size, stamp.modified))
 }
 
 /// Those whose folder is there and has something in it, and the number of the

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::elsewhere::Journal;
-use super::gone::{self, Seen};
+use super::gone::{self, Seen, Walked};
 use super::message::{Ended, Event, Failure, LoadPlan, LoadProgress};
 use super::reading::{self, Picture, Read, Reader};
 use super::reporter::Reporter;
@@ -118,7 +118,8 @@ impl Load {
         let stopped = || Failure::because("reading the pictures", "its thread has stopped");
         reading.await.map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
-            let seen = Seen { found, unseen, broken: self.broken().await? };
+            let walked = Walked { found, unseen };
+            let seen = Seen { folder: folder.into(), walked, broken: self.broken().await? };
             let outcome = gone::hide(&store, &changed.below(folder), &seen).await;
             tally.gone(outcome.map_err(|e| Failure::new("looking for files that are gone", &e))?);
         }

@@ -321,7 +321,8 @@ pub(super) fn is_broken(failed: &Failed) -> bool {
         && fs::metadata(&failed.path).is_ok_and(|stat| is_same(&stat, failed.size, failed.modified))
 }
 
-fn is_same(stat: &Metadata, size: u64, time: i64) -> bool {
+/// Whether a file is this long and was written at this time.
+pub(super) fn is_same(stat: &Metadata, size: u64, time: i64) -> bool {
     stat.len() == size && modified(stat) == time
 }
 

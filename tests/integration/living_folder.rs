@@ -226,6 +226,66 @@ async fn a_picture_written_over_with_something_else_is_hidden_until_it_is_one_ag
     assert_eq!(library.names().await, ["000.png", "001.png", "002.png"]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_picture_in_whose_place_something_else_is_that_a_load_passes_over_is_hidden() {
+    let mut library = Library::with(20);
+    fs::copy(library.path("003.png"), library.path("named like nothing")).unwrap();
+    library.load().await;
+    for name in ["001.png", "002.png", "named like nothing"] {
+        fs::remove_file(library.path(name)).unwrap();
+    }
+    std::os::unix::fs::symlink("004.png", library.path("001.png")).unwrap();
+    fs::create_dir(library.path("002.png")).unwrap();
+    fs::write(library.path("named like nothing"), "a text").unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.hidden, progress.removed), (2, 1), "{progress:?}");
+    let expected: Vec<String> =
+        (0..20).filter(|n| ![1, 2].contains(n)).map(|n| format!("{n:03}.png")).collect();
+    assert_eq!(library.names().await, expected);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_that_moves_to_where_it_was_linked_from_is_there_once() {
+    let mut library = Library::with(3);
+    let outside = library.scene.cars().join("../outside");
+    fs::create_dir(&outside).unwrap();
+    for n in 10..13 {
+        write(&outside.join(format!("{n}.png")), n);
+    }
+    std::os::unix::fs::symlink(&outside, library.path("link")).unwrap();
+    library.load().await;
+    assert_eq!(library.names().await.len(), 6);
+    fs::rename(&outside, library.path("inside")).unwrap();
+    fs::remove_file(library.path("link")).unwrap();
+    std::os::unix::fs::symlink("inside", library.path("link")).unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.embedded, progress.removed), (0, 3), "{progress:?}");
+    let names =
+        ["000.png", "001.png", "002.png", "inside/10.png", "inside/11.png", "inside/12.png"];
+    assert_eq!(library.names().await, names);
+}
+
+#[tokio::test]
+async fn a_name_whose_file_has_changed_since_is_no_proof_of_a_rename() {
+    let mut library = Library::with(20);
+    let (one, other) = (library.path("001.png"), library.scene.cars().join("../other"));
+    fs::create_dir(&other).unwrap();
+    fs::copy(&one, other.join("copy.png")).unwrap();
+    library.load().await;
+    library.load_folder(&other).await;
+    write(&other.join("copy.png"), 77);
+    let kept = other.join("../kept.png");
+    fs::rename(&one, &kept).unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.hidden, progress.removed), (1, 0), "{progress:?}");
+    library.load_folder(&other).await;
+    fs::rename(&kept, &one).unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.returned, progress.embedded), (1, 0), "{progress:?}");
+}
+
 #[tokio::test]
 async fn a_disk_that_is_not_mounted_hides_nothing() {
     let mut library = Library::with(10);
