@@ -98,12 +98,12 @@ impl Actor {
             }),
             Request::CountGone { id, folder } => self.spawn(id, |token| {
                 work.answer_from_store(id, token, async move |work: Work| {
-                    Ok(Event::GoneCounted(id, work.count_gone(&folder).await?))
+                    Ok(Event::GoneCounted(id, work.count_gone(&gone::name(&folder)?).await?))
                 })
             }),
             Request::Prune { id, folder, prune } => self.spawn(id, |token| {
                 work.answer_from_store(id, token, async move |work: Work| {
-                    Ok(Event::Pruned(id, work.prune(id, &folder, prune).await?))
+                    Ok(Event::Pruned(id, work.prune(id, &gone::name(&folder)?, prune).await?))
                 })
             }),
             Request::Load { id, folder } => {

@@ -16,6 +16,7 @@ use tokio::task::spawn_blocking;
 use super::listing;
 use super::message::{Failure, Prune};
 use super::reading::is_same;
+use super::relocate::absolute;
 use super::walk::{self, Found};
 use crate::domain::{FileStamp, ImageId, Printable};
 use crate::picture;
@@ -178,6 +179,16 @@ pub(super) async fn erase(
         erased += store.delete(batch.to_vec()).await.map_err(failed)?;
     }
     Ok(erased)
+}
+
+/// The folder's one absolute name, also if it is not there any more.
+pub(super) fn name(folder: &Path) -> Result<PathBuf, Failure> {
+    let absolute = absolute(folder, &erasing(folder))?;
+    let real = absolute.ancestors().find_map(|above| {
+        Some(above.canonicalize().ok()?.join(absolute.strip_prefix(above).ok()?))
+    });
+    // Joining nothing would leave a slash at the end.
+    Ok(real.unwrap_or(absolute).components().collect())
 }
 
 /// What [`erase`] does, for an error.

@@ -486,7 +486,10 @@ impl Tally {
 pub(super) fn canonical(folder: &Path) -> Result<PathBuf, Failure> {
     let doing = || format!("loading {}", Printable::new(folder));
     let canonical = folder.canonicalize().map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Failure::because(doing(), "there is no such folder"),
+        std::io::ErrorKind::NotFound => Failure::because(doing(), "there is no such folder").hint(
+            "if it has moved, `carlens move OLD NEW`; if it is gone for good, `carlens load FOLDER \
+             --prune` erases what the collection has of it",
+        ),
         _ => Failure::new(doing(), &e),
     })?;
     if !canonical.is_dir() {

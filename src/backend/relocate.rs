@@ -162,7 +162,7 @@ fn target(new: &Path, force: bool, doing: &str) -> Result<PathBuf, Failure> {
 }
 
 /// Absolute, though it may not be there any more.
-fn absolute(path: &Path, doing: &str) -> Result<PathBuf, Failure> {
+pub(super) fn absolute(path: &Path, doing: &str) -> Result<PathBuf, Failure> {
     let absolute = std::path::absolute(path).map_err(|e| Failure::new(doing, &e))?;
     let mut plain = PathBuf::new();
     for component in absolute.components() {

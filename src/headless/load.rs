@@ -27,6 +27,8 @@ pub async fn load(
     json: bool,
     output: &mut Output<'_>,
 ) -> io::Result<Outcome> {
+    // Of all folders, one that is not there may be on a disk that is missing.
+    let is_named = folder.is_some();
     let folders = match folders(backend, folder, fallback, output).await? {
         Ok(folders) => folders,
         Err(event) => return unanswered(event, output),
@@ -34,7 +36,9 @@ pub async fn load(
     let (mut outcome, mut loaded) = (Outcome::Nothing, Vec::new());
     for (folder, id) in folders.into_iter().zip(1..) {
         let mut load = Load::new(folder, output);
-        let mut ended = load.run(backend, RequestId(3 * id)).await?;
+        let is_lost = is_named && prune.is_some() && load.is_lost(backend, RequestId(0)).await?;
+        let mut ended =
+            if is_lost { load.pass()? } else { load.run(backend, RequestId(3 * id)).await? };
         if let (Some(prune), true) = (prune, load.finished) {
             let pruned = load.prune(backend, RequestId(3 * id + 1), prune).await?;
             ended = worse(ended, pruned);
@@ -134,6 +138,24 @@ impl<'a, 'b> Load<'a, 'b> {
         self.progress = LoadProgress::default();
         self.failed.clear();
         self.pace = Pace::default();
+    }
+
+    /// Whether the folder is not there and the collection has pictures of it.
+    async fn is_lost(&mut self, backend: &mut Backend, id: RequestId) -> io::Result<bool> {
+        if self.folder.symlink_metadata().is_ok() {
+            return Ok(false);
+        }
+        let request = Request::CountGone { id, folder: self.folder.clone() };
+        let counted = follow_quietly(backend, request, self.output).await?;
+        Ok(matches!(counted, Event::GoneCounted(_, 1..)))
+    }
+
+    /// Nothing is to be read of a folder that is not there.
+    fn pass(&mut self) -> io::Result<Outcome> {
+        let text = format!("{} is not there any more", Printable::new(&self.folder));
+        self.output.note(&text, None)?;
+        (self.finished, self.ended, self.progress.walked) = (true, "finished", true);
+        Ok(Outcome::Found)
     }
 
     async fn run(&mut self, backend: &mut Backend, id: RequestId) -> io::Result<Outcome> {

@@ -68,6 +68,23 @@ fn what_is_lost_after_a_backup_is_there_after_a_restore() {
 }
 
 #[test]
+fn a_folder_that_is_gone_as_a_whole_is_erased_where_it_is_named() {
+    let (machine, folder) = loaded();
+    fs::remove_dir_all(&folder).unwrap();
+    let lost = [OsStr::new("load"), folder.as_os_str()];
+    let with = |prune: &'static str| [&lost[..], &[OsStr::new(prune)]].concat();
+    run(&machine, lost).ends(2).complains("there is no such folder").complains("--prune");
+    run(&machine, ["load", "--prune=all"]).ends(2).complains("there is no such folder");
+    run(&machine, with("--prune=few")).ends(2).complains("3 of 3 are gone");
+    run(&machine, with("--prune")).ends(2).complains("nobody can be asked");
+    run(&machine, ["search", "red"]).ends(0);
+    let erased = run(&machine, with("--prune=all")).ends(0);
+    assert!(erased.out().contains("3 removed"), "{}", erased.out());
+    run(&machine, ["search", "red"]).ends(1);
+    run(&machine, with("--prune=all")).ends(2).complains("there is no such folder");
+}
+
+#[test]
 fn programs_are_told_of_a_backup_a_restore_and_a_move() {
     let (machine, folder) = loaded();
     let file = machine.home().join("cars.backup");
