@@ -12,8 +12,10 @@
 //! it, 512 MiB each, and 1 GiB of pixels and of what the decoder keeps until
 //! they are complete. A usual photo takes less than a tenth of that.
 
+mod avif;
 mod error;
 mod format;
+mod heif;
 mod jpeg;
 mod lenient;
 mod preview;
@@ -100,6 +102,7 @@ fn decode_within_limits(bytes: &[u8]) -> Result<Decoded, Error> {
     }
     match format::format(bytes).ok_or(Error::NotAPicture)? {
         Format::Decoded(ImageFormat::Jpeg) => decode_jpeg(bytes, Orientation::NoTransforms),
+        Format::Decoded(ImageFormat::Avif) => avif::decode(bytes),
         Format::Decoded(format) => decode_as(bytes, format),
         Format::Previewed(name) => decode_preview(bytes).ok_or(Error::Unsupported(name)),
         Format::Recognised(name) => Err(Error::Unsupported(name)),
@@ -185,7 +188,7 @@ fn within_limits(width: u32, height: u32, bytes: u64) -> Result<(), Error> {
 fn reader(bytes: &[u8], format: ImageFormat) -> ImageReader<Cursor<&[u8]>> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    limits.max_alloc = Some(MAX_WORKING_BYTES);
     reader.limits(limits);
     reader
 }

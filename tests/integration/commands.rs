@@ -171,7 +171,7 @@ fn bad_files_are_listed_and_the_good_ones_stored() {
     let photo = fs::read(fixture("pictures/photo.jpg")).unwrap();
     fs::write(folder.join("truncated.jpg"), &photo[..photo.len() / 4]).unwrap();
     fs::write(folder.join("empty.png"), "").unwrap();
-    fs::write(folder.join("photo.avif"), b"\0\0\0\x20ftypavif........").unwrap();
+    fs::write(folder.join("photo.jxl"), b"\0\0\0\x0cJXL \r\n\x87\n").unwrap();
     fs::write(folder.join("bomb.png"), png_header(60_000, 60_000)).unwrap();
     fs::write(folder.join("notes.txt"), "no picture, and not named like one").unwrap();
     fs::write(folder.join(".hidden.jpg"), "hidden").unwrap();
@@ -185,7 +185,7 @@ fn bad_files_are_listed_and_the_good_ones_stored() {
         .complains("bad-199.jpg is not a picture")
         .complains("truncated.jpg is damaged: it ends too early")
         .complains("empty.png is empty")
-        .complains("photo.avif is in the AVIF format")
+        .complains("photo.jxl is in the JPEG XL format")
         .complains("bomb.png is too large (60000 x 60000 pixels)");
     assert_eq!(machine.stored(), 2);
 }

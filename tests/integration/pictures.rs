@@ -32,9 +32,28 @@ fn all() -> Vec<(String, Vec<u8>)> {
     all
 }
 
+const RARER: [&str; 16] = [
+    "progressive.jpg",
+    "422.jpg",
+    "444-restarts.jpg",
+    "ycck.jpg",
+    "lossy.webp",
+    "420.avif",
+    "422.avif",
+    "444-limited.avif",
+    "grey.avif",
+    "alpha.avif",
+    "10-bit.avif",
+    "12-bit-bt2020.avif",
+    "lossless.avif",
+    "turned-5.avif",
+    "turned-6.avif",
+    "turned-7.avif",
+];
+
 #[test]
 fn rarer_kinds_are_decoded_as_pillow_decodes_them() {
-    for name in ["progressive.jpg", "422.jpg", "444-restarts.jpg", "ycck.jpg", "lossy.webp"] {
+    for name in RARER {
         let read = |name: &str| fs::read(fixtures("decoded").join(name)).unwrap();
         let decoded = decode(&read(name));
         assert!(!decoded.salvaged, "{name}");
@@ -165,11 +184,10 @@ fn a_preview_is_turned_as_its_file_says_unless_it_says_so_itself() {
 #[test]
 fn a_file_without_a_usable_preview_names_its_format() {
     let tiny = fixture("cmyk.jpg");
-    let cases: [(&str, Vec<u8>); 5] = [
+    let cases: [(&str, Vec<u8>); 4] = [
         ("DNG", [tiff(&[DNG]), tiny].concat()),
         ("CR2", b"II*\0\x10\0\0\0CR\x02\0".to_vec()),
         ("HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec()),
-        ("AVIF", b"\0\0\0\x20ftypavif........".to_vec()),
         ("JPEG XL", b"\xff\x0a ".to_vec()),
     ];
     for (name, bytes) in cases {
