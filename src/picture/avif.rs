@@ -18,7 +18,7 @@ const MAX_PIXELS: u32 = 64 << 20;
 /// Decodes an AVIF file and turns it upright as its properties say; EXIF
 /// orientation does not count in this format.
 pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
-    let still = heif::still(bytes)?;
+    let still = heif::still(bytes, u64::from(MAX_PIXELS))?;
     let colour = frame(still.colour)?;
     let mut picture: DynamicImage = to_rgb(&colour, still.space).into();
     drop(colour);

@@ -40,12 +40,18 @@ pub(super) struct Space {
 /// Finds the picture of a file.
 ///
 /// # Errors
-/// If the boxes do not fit together, or if it is put together from tiles.
-pub(super) fn still(bytes: &[u8]) -> Result<Still, Error> {
+/// If the boxes do not fit together, if they say that it has more than
+/// `max_pixels`, or if it is put together from tiles.
+pub(super) fn still(bytes: &[u8], max_pixels: u64) -> Result<Still, Error> {
     let damaged = || Error::Damaged("its boxes make no sense".into());
     let meta = Meta::read(bytes).ok_or_else(damaged)?;
     if meta.kind(meta.primary) != Some(*b"av01") {
-        return Err(Error::Unsupported("AVIF"));
+        return Err(Error::Unsupported("tiled AVIF"));
+    }
+    if let Some((width, height)) = meta.size(meta.primary)
+        && u64::from(width) * u64::from(height) > max_pixels
+    {
+        return Err(Error::TooLarge { width, height });
     }
     let mut still = Still {
         colour: meta.data(meta.primary, bytes).ok_or_else(Error::ends_too_early)?,
@@ -196,6 +202,13 @@ impl<'a> Meta<'a> {
         of_item
             .filter_map(|(_, index)| self.properties.get(index.checked_sub(1)?))
             .filter_map(|(kind, content)| Some(((*kind).try_into().ok()?, *content)))
+    }
+
+    /// Width and height, as the boxes say.
+    fn size(&self, item: u32) -> Option<(u32, u32)> {
+        let (_, content) = self.properties(item).find(|(kind, _)| *kind == b"ispe")?;
+        let mut fields = Fields(content.get(4..)?);
+        Some((fields.either(true)?, fields.either(true)?))
     }
 
     /// The item that holds the opacity of the primary one.

@@ -41,7 +41,7 @@ use lenient::Lenient;
 
 /// Grows whenever more can be decoded: a file that failed before is then tried
 /// again.
-pub const DECODERS: u32 = 1;
+pub const DECODERS: u32 = 2;
 
 /// A file longer than this is not read: no camera writes one.
 const MAX_FILE_BYTES: u64 = 512 << 20;
@@ -188,7 +188,7 @@ fn within_limits(width: u32, height: u32, bytes: u64) -> Result<(), Error> {
 fn reader(bytes: &[u8], format: ImageFormat) -> ImageReader<Cursor<&[u8]>> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_WORKING_BYTES);
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);
     reader
 }

@@ -182,6 +182,22 @@ fn a_preview_is_turned_as_its_file_says_unless_it_says_so_itself() {
 }
 
 #[test]
+fn an_avif_file_that_says_it_is_huge_is_not_decoded() {
+    let mut bytes = fs::read(fixtures("decoded").join("420.avif")).unwrap();
+    let size = bytes.windows(4).position(|four| four == b"ispe").unwrap() + 8;
+    bytes[size..size + 8].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
+    let error = picture::decode(&bytes).unwrap_err().to_string();
+    assert_eq!(error, "is too large (65535 x 65535 pixels)");
+}
+
+#[test]
+fn an_avif_file_that_is_cut_ends_too_early() {
+    let bytes = fs::read(fixtures("decoded").join("420.avif")).unwrap();
+    let error = picture::decode(&bytes[..bytes.len() - 100]).unwrap_err().to_string();
+    assert_eq!(error, "is damaged: it ends too early");
+}
+
+#[test]
 fn a_file_without_a_usable_preview_names_its_format() {
     let tiny = fixture("cmyk.jpg");
     let cases: [(&str, Vec<u8>); 4] = [
