@@ -1,29 +1,36 @@
 //! AVIF: the boxes are ours, the AV1 decoder is rav1d in Rerun's packaging.
 //!
-//! 8, 10 and 12 bits, monochrome, 4:2:0, 4:2:2 and 4:4:4 become 8-bit RGB, or
-//! RGBA with an alpha item. Pictures put together from tiles are not decoded.
+//! 8, 10 and 12 bits, monochrome, 4:2:0, 4:2:2 and 4:4:4, whole or in tiles,
+//! become 8-bit RGB, or RGBA with an alpha item. Of an animation, the primary
+//! item.
+//!
+//! The decoder may abort, and its memory is bounded by the pixels alone:
+//! [`apart`](super::apart) is for that.
 
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage, RgbaImage};
 use re_rav1d::dav1d::pixel::{MatrixCoefficients, YUVRange};
-use re_rav1d::dav1d::{Decoder, Picture, PixelLayout, PlanarImageComponent, Plane, Settings};
+use re_rav1d::dav1d::{
+    Decoder, Error as Av1Error, Picture, PixelLayout, PlanarImageComponent, Plane, Settings,
+};
 
-use super::heif::{self, Mirror, Space};
-use super::{Decoded, Error};
+use super::heif::{self, Coded, Mirror, Space};
+use super::{Decoded, Error, MAX_PIXELS};
 
-/// More pixels than this are not decoded: ten bits in three planes, RGBA and
-/// what the decoder keeps have to fit.
-const MAX_PIXELS: u32 = 64 << 20;
+/// More pixels than this are not decoded, nor tiles that have more together.
+/// 12 bits in three planes take 6 bytes a pixel and 6 more where film grain is
+/// put on, and the decoder keeps less than 1 beside them: 13 of the 16 bytes
+/// that [`MAX_WORKING_BYTES`](super::MAX_WORKING_BYTES) has for each. RGB comes
+/// when all but 6 are free again, and RGBA when all are.
+const MAX_AVIF_PIXELS: u64 = if 64 << 20 < MAX_PIXELS { 64 << 20 } else { MAX_PIXELS };
 
 /// Decodes an AVIF file and turns it upright as its properties say; EXIF
 /// orientation does not count in this format.
 pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
-    let still = heif::still(bytes, u64::from(MAX_PIXELS))?;
-    let colour = frame(still.colour)?;
-    let mut picture: DynamicImage = to_rgb(&colour, still.space).into();
-    drop(colour);
-    if let Some(alpha) = still.alpha {
-        picture = with_alpha(picture, &frame(alpha)?)?.into();
+    let still = heif::still(bytes, MAX_AVIF_PIXELS)?;
+    let mut picture: DynamicImage = colours(&still.colour, still.space)?.into();
+    if let Some(alpha) = &still.alpha {
+        picture = with_alpha(picture, alpha)?.into();
     }
     picture.apply_orientation(match still.quarter_turns {
         1 => Orientation::Rotate270,
@@ -39,9 +46,75 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
     Ok(Decoded { picture, salvaged: false })
 }
 
-/// The first frame of AV1 data.
-fn frame(data: Vec<u8>) -> Result<Picture, Error> {
-    let damaged = |error| Error::Damaged(format!("its AV1 data: {error}"));
+/// Red, green and blue of all tiles.
+fn colours(coded: &Coded, space: Option<Space>) -> Result<RgbImage, Error> {
+    let (width, height) = coded.size;
+    let mut levels = Vec::new();
+    for_each_tile(coded, |frame, left, top| {
+        if levels.is_empty() {
+            levels = zeros(3 * width as usize * height as usize)?;
+        }
+        let rows = levels.chunks_exact_mut(3 * width as usize).skip(top);
+        let rgb = Rgb::new(frame, space);
+        for (y, row) in rows.take(frame.height() as usize).enumerate() {
+            rgb.write_row(y, &mut row[3 * left..]);
+        }
+        Ok(())
+    })?;
+    Ok(RgbImage::from_raw(width, height, levels).expect("three levels for each pixel"))
+}
+
+fn zeros(count: usize) -> Result<Vec<u8>, Error> {
+    let mut zeros = Vec::new();
+    zeros.try_reserve_exact(count).map_err(|_| Error::TooMuchMemory)?;
+    zeros.resize(count, 0);
+    Ok(zeros)
+}
+
+/// Puts the opacity of all tiles into `picture`, which is of the same size.
+fn with_alpha(picture: DynamicImage, coded: &Coded) -> Result<RgbaImage, Error> {
+    let mut picture = picture.into_rgba8();
+    let width = 4 * coded.size.0 as usize;
+    for_each_tile(coded, |frame, left, top| {
+        let samples = Samples::new(frame, PlanarImageComponent::Y);
+        let (clear, span) = range(frame, frame.color_range() == YUVRange::Full);
+        let rows = picture.chunks_exact_mut(width).skip(top);
+        for (y, row) in rows.take(frame.height() as usize).enumerate() {
+            let pixels = row[4 * left..].chunks_exact_mut(4);
+            for (pixel, value) in pixels.zip(samples.row(y)) {
+                pixel[3] = byte((value - clear) / span);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(picture)
+}
+
+/// Decodes one tile after the other; `draw` is given each with its place, in
+/// pixels from the left and from the top.
+fn for_each_tile(
+    coded: &Coded,
+    mut draw: impl FnMut(&Picture, usize, usize) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (width, height) = (coded.tile_size.0 as usize, coded.tile_size.1 as usize);
+    let columns = coded.columns as usize;
+    for (index, parts) in coded.tiles.iter().enumerate() {
+        let (left, top) = (index % columns * width, index / columns * height);
+        // One may lie outside altogether.
+        if left < coded.size.0 as usize && top < coded.size.1 as usize {
+            draw(&frame(parts.concat(), coded.tile_size)?, left, top)?;
+        }
+    }
+    Ok(())
+}
+
+/// The first frame of AV1 data, which has to be of this size.
+fn frame(data: Vec<u8>, (width, height): (u32, u32)) -> Result<Picture, Error> {
+    let error = |error| match error {
+        Av1Error::Again => Error::ends_too_early(),
+        Av1Error::NotEnoughMemory => Error::TooMuchMemory,
+        _ => Error::Damaged("its AV1 data make no sense".into()),
+    };
     if data.is_empty() {
         return Err(Error::ends_too_early());
     }
@@ -49,17 +122,17 @@ fn frame(data: Vec<u8>) -> Result<Picture, Error> {
     // On this thread: other pictures are decoded meanwhile.
     settings.set_n_threads(1);
     settings.set_max_frame_delay(1);
-    settings.set_frame_size_limit(MAX_PIXELS);
-    let mut decoder = Decoder::with_settings(&settings).map_err(damaged)?;
+    // Of layers, the largest.
+    settings.set_all_layers(false);
+    settings.set_frame_size_limit(width.saturating_mul(height));
+    let mut decoder = Decoder::with_settings(&settings).map_err(error)?;
     match decoder.send_data(data, None, None, None) {
-        Err(error) if !error.is_again() => return Err(damaged(error)),
-        _ => {}
+        Ok(()) | Err(Av1Error::Again) => {}
+        Err(other) => return Err(error(other)),
     }
-    let frame = decoder
-        .get_picture()
-        .map_err(|error| if error.is_again() { Error::ends_too_early() } else { damaged(error) })?;
-    if frame.width() == 0 || frame.height() == 0 {
-        return Err(Error::Damaged("its size makes no sense".into()));
+    let frame = decoder.get_picture().map_err(error)?;
+    if (frame.width(), frame.height()) != (width, height) {
+        return Err(Error::Damaged("its AV1 data are of another size".into()));
     }
     Ok(frame)
 }
@@ -68,9 +141,13 @@ fn frame(data: Vec<u8>) -> Result<Picture, Error> {
 struct Samples {
     plane: Plane,
     stride: usize,
+    /// Samples from left to right.
     width: usize,
+    /// Samples from top to bottom.
     height: usize,
     bits: usize,
+    /// Pixels from left to right.
+    pixels: usize,
     /// Whether there is one sample for two pixels, across and down.
     halved: (bool, bool),
 }
@@ -90,84 +167,121 @@ impl Samples {
             width: size(frame.width(), halved.0),
             height: size(frame.height(), halved.1),
             bits: frame.bit_depth(),
+            pixels: frame.width() as usize,
             halved,
         }
     }
 
-    fn sample(&self, x: usize, y: usize) -> f32 {
-        let (x, y) = (x.min(self.width - 1), y.min(self.height - 1));
-        let row = y * self.stride;
+    /// A row of samples.
+    fn samples(&self, row: usize) -> Vec<f32> {
+        let bytes = &self.plane[row.min(self.height - 1) * self.stride..];
         if self.bits == 8 {
-            return f32::from(self.plane[row + x]);
+            return bytes[..self.width].iter().map(|sample| f32::from(*sample)).collect();
         }
-        let at = row + 2 * x;
-        let value = u16::from_ne_bytes([self.plane[at], self.plane[at + 1]]);
-        f32::from(value) / f32::from(1_u16 << (self.bits - 8))
+        let step = step(self.bits);
+        let sample = |pair: &[u8]| f32::from(u16::from_ne_bytes([pair[0], pair[1]])) * step;
+        bytes[..2 * self.width].chunks_exact(2).map(sample).collect()
     }
 
-    /// The value at a pixel, between samples by distance.
-    fn at(&self, x: usize, y: usize) -> f32 {
-        let (left, right, across) = neighbours(x, self.halved.0);
-        let (above, below, down) = neighbours(y, self.halved.1);
-        let row = |y| match across {
-            0.0 => self.sample(left, y),
-            _ => self.sample(left, y) * (1.0 - across) + self.sample(right, y) * across,
+    /// The values at a row of pixels, between samples by distance.
+    fn row(&self, y: usize) -> Vec<f32> {
+        let mut row = self.samples(y);
+        if self.halved.1 {
+            let (near, far) = neighbours(y);
+            row = self.samples(near);
+            for (near, far) in row.iter_mut().zip(self.samples(far)) {
+                *near = between(*near, far);
+            }
+        }
+        if !self.halved.0 {
+            return row;
+        }
+        let last = self.width - 1;
+        let value = |x| {
+            let (near, far) = neighbours(x);
+            between(row[near.min(last)], row[far.min(last)])
         };
-        if down == 0.0 { row(above) } else { row(above) * (1.0 - down) + row(below) * down }
+        (0..self.pixels).map(value).collect()
     }
 }
 
-/// The two samples around a pixel, and how much the second one counts. A
-/// sample for two pixels lies between them.
-fn neighbours(pixel: usize, halved: bool) -> (usize, usize, f32) {
+/// What one level of so many bits is on a scale of eight.
+fn step(bits: usize) -> f32 {
+    f32::from(1_u16 << (bits - 8)).recip()
+}
+
+/// The two samples around a pixel where there is one for two pixels, which lies
+/// between them; the nearer one first.
+fn neighbours(pixel: usize) -> (usize, usize) {
     let near = pixel / 2;
-    match (halved, pixel % 2) {
-        (false, _) => (pixel, pixel, 0.0),
-        (true, 0) => (near, near.saturating_sub(1), 0.25),
-        (true, _) => (near, near + 1, 0.25),
-    }
+    (near, if pixel.is_multiple_of(2) { near.saturating_sub(1) } else { near + 1 })
 }
 
-fn to_rgb(frame: &Picture, space: Option<Space>) -> RgbImage {
-    let space = space.unwrap_or_else(|| Space {
-        matrix: match frame.matrix_coefficients() {
-            MatrixCoefficients::Identity => 0,
-            MatrixCoefficients::BT709 => 1,
-            MatrixCoefficients::BT2020NonConstantLuminance => 9,
-            _ => 6,
-        },
-        full_range: frame.color_range() == YUVRange::Full,
-    });
-    let luma = Samples::new(frame, PlanarImageComponent::Y);
-    let chroma = (frame.pixel_layout() != PixelLayout::I400).then(|| {
+/// The value at a quarter of the way.
+fn between(near: f32, far: f32) -> f32 {
+    near * 0.75 + far * 0.25
+}
+
+/// Red, green and blue of one frame.
+struct Rgb {
+    luma: Samples,
+    chroma: Option<(Samples, Samples)>,
+    matrix: u16,
+    /// The level of black, and how far above it white is.
+    range: (f32, f32),
+    /// How far the highest chroma is above the lowest.
+    chroma_span: f32,
+}
+
+impl Rgb {
+    fn new(frame: &Picture, space: Option<Space>) -> Self {
+        let space = space.unwrap_or_else(|| Space {
+            matrix: match frame.matrix_coefficients() {
+                MatrixCoefficients::Identity => 0,
+                MatrixCoefficients::BT709 => 1,
+                MatrixCoefficients::BT2020NonConstantLuminance => 9,
+                _ => 6,
+            },
+            full_range: frame.color_range() == YUVRange::Full,
+        });
         let plane = |component| Samples::new(frame, component);
-        (plane(PlanarImageComponent::U), plane(PlanarImageComponent::V))
-    });
-    let (black, span) = range(frame, space.full_range);
-    let chroma_span = if space.full_range { span } else { 224.0 };
-    RgbImage::from_fn(frame.width(), frame.height(), |x, y| {
-        let (x, y) = (x as usize, y as usize);
-        let level = (luma.at(x, y) - black) / span;
-        let levels = match &chroma {
-            None => [level; 3],
-            Some((blue, red)) if space.matrix == 0 => {
-                let level_of = |plane: &Samples| (plane.at(x, y) - black) / span;
-                [level_of(red), level, level_of(blue)]
-            }
-            Some((blue, red)) => {
-                let of = |plane: &Samples| (plane.at(x, y) - 128.0) / chroma_span;
-                mixed(level, of(blue), of(red), space.matrix)
-            }
+        let (black, span) = range(frame, space.full_range);
+        Self {
+            luma: plane(PlanarImageComponent::Y),
+            chroma: (frame.pixel_layout() != PixelLayout::I400)
+                .then(|| (plane(PlanarImageComponent::U), plane(PlanarImageComponent::V))),
+            matrix: space.matrix,
+            range: (black, span),
+            chroma_span: if space.full_range { span } else { 224.0 },
+        }
+    }
+
+    /// Writes a row of pixels, as many as there is room for.
+    fn write_row(&self, y: usize, row: &mut [u8]) {
+        let pixels = row.chunks_exact_mut(3);
+        let (black, span) = self.range;
+        let level = |value: f32| (value - black) / span;
+        let luma = self.luma.row(y);
+        let Some((blue, red)) = &self.chroma else {
+            return pixels.zip(luma).for_each(|(pixel, luma)| pixel.fill(byte(level(luma))));
         };
-        image::Rgb(levels.map(byte))
-    })
+        let chroma = blue.row(y).into_iter().zip(red.row(y));
+        for ((pixel, luma), (blue, red)) in pixels.zip(luma).zip(chroma) {
+            let levels = if self.matrix == 0 {
+                [level(red), level(luma), level(blue)]
+            } else {
+                let of = |value: f32| (value - 128.0) / self.chroma_span;
+                mixed(level(luma), of(blue), of(red), self.matrix)
+            };
+            pixel.copy_from_slice(&levels.map(byte));
+        }
+    }
 }
 
 /// The level of black, and how far above it white is.
 fn range(frame: &Picture, is_full: bool) -> (f32, f32) {
     // The highest level of ten bits is 255.75 on a scale of eight.
-    let step = f32::from(1_u16 << (frame.bit_depth() - 8)).recip();
-    if is_full { (0.0, 256.0 - step) } else { (16.0, 219.0) }
+    if is_full { (0.0, 256.0 - step(frame.bit_depth())) } else { (16.0, 219.0) }
 }
 
 /// Red, green and blue of luma (0 to 1) and chroma (-0.5 to 0.5).
@@ -185,18 +299,4 @@ fn mixed(luma: f32, blue: f32, red: f32, matrix: u16) -> [f32; 3] {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
 fn byte(level: f32) -> u8 {
     level.mul_add(255.0, 0.5).clamp(0.0, 255.0) as u8
-}
-
-fn with_alpha(picture: DynamicImage, alpha: &Picture) -> Result<RgbaImage, Error> {
-    let mut picture = picture.into_rgba8();
-    if picture.dimensions() != (alpha.width(), alpha.height()) {
-        return Err(Error::Damaged("its alpha is of another size".into()));
-    }
-    let samples = Samples::new(alpha, PlanarImageComponent::Y);
-    let (clear, span) = range(alpha, alpha.color_range() == YUVRange::Full);
-    for (x, y, pixel) in picture.enumerate_pixels_mut() {
-        let value = samples.sample(x as usize, y as usize);
-        pixel.0[3] = byte((value - clear) / span);
-    }
-    Ok(picture)
 }
