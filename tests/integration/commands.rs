@@ -272,6 +272,67 @@ fn every_kind_of_picture_is_embedded() {
     assert!(loaded.out().contains("15 embedded"), "{}", loaded.out());
 }
 
+#[test]
+fn damaged_avif_files_are_listed_and_the_good_ones_stored() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg"]);
+    for name in ["420.avif", "alpha.avif", "tiles.avif"] {
+        fs::copy(fixture("decoded").join(name), folder.join(name)).unwrap();
+    }
+    let tiles = fs::read(fixture("decoded/tiles.avif")).unwrap();
+    fs::write(folder.join("cut.avif"), &tiles[..tiles.len() / 2]).unwrap();
+    let mut other = tiles;
+    let data = other.len() - 1500;
+    other[data..].fill(0x5a);
+    fs::write(folder.join("damaged.avif"), other).unwrap();
+    let loaded = machine.run([OsStr::new("load"), folder.as_os_str()]).ends(2);
+    assert!(loaded.out().contains("4 embedded"), "{}", loaded.out());
+    loaded
+        .complains("cut.avif is damaged: it ends too early")
+        .complains("damaged.avif is damaged: its AV1 data make no sense");
+    let query = folder.join("420.avif");
+    let search = [OsStr::new("search"), OsStr::new("--image"), query.as_os_str()];
+    machine.run(search).ends(0);
+}
+
+/// Ends the process that decodes a picture for the one with this id, once there
+/// is one.
+#[cfg(target_os = "linux")]
+fn kill_decoder_of(parent: u32) {
+    let parent = format!("\nPPid:\t{parent}\n");
+    let is_decoder = |process: &Path| {
+        let read = |name: &str| fs::read(process.join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&read("status")).contains(&parent)
+            && read("cmdline").windows(9).any(|part| part == b"\0--decode")
+    };
+    let decoder = loop {
+        let mut processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+        match processes.find(|process| is_decoder(process)) {
+            Some(found) => break found,
+            None => std::thread::sleep(std::time::Duration::from_millis(1)),
+        }
+    };
+    let id = decoder.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    let id = rustix::process::Pid::from_raw(id).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_decoder_that_dies_takes_nobody_along() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg", "car-002.jpg"]);
+    // One colour, but so many pixels that decoding it takes a while.
+    fs::copy(fixture("large.avif"), folder.join("car-001b.avif")).unwrap();
+    let mut load = machine.command();
+    load.args([OsStr::new("load"), folder.as_os_str()]);
+    let load = load.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    kill_decoder_of(load.id());
+    let loaded = Ran(load.wait_with_output().unwrap()).ends(2);
+    assert!(loaded.out().contains("2 embedded"), "{}", loaded.out());
+    loaded.complains("car-001b.avif is damaged: its decoder gave up");
+}
+
 #[cfg(unix)]
 #[test]
 fn hostile_names_and_files_harm_nobody() {
