@@ -2,7 +2,7 @@
 //!
 //! 8, 10 and 12 bits, monochrome, 4:2:0, 4:2:2 and 4:4:4, whole or in tiles,
 //! become 8-bit RGB, or RGBA with an alpha item. Of an animation, the primary
-//! item.
+//! item. Chroma is interpolated within each tile.
 //!
 //! The decoder may abort, and its memory is bounded by the pixels alone:
 //! [`apart`](super::apart) is for that.
@@ -18,10 +18,12 @@ use super::heif::{self, Coded, Mirror, Space};
 use super::{Decoded, Error, MAX_PIXELS};
 
 /// More pixels than this are not decoded, nor tiles that have more together.
+///
 /// 12 bits in three planes take 6 bytes a pixel and 6 more where film grain is
-/// put on, and the decoder keeps less than 1 beside them: 13 of the 16 bytes
-/// that [`MAX_WORKING_BYTES`](super::MAX_WORKING_BYTES) has for each. RGB comes
-/// when all but 6 are free again, and RGBA when all are.
+/// put on, and the decoder keeps 3 beside them: 15 of the 16 bytes that
+/// [`MAX_WORKING_BYTES`](super::MAX_WORKING_BYTES) has for each. RGB comes when
+/// all but 6 are free again, and RGBA when all are. What an odd stream needs
+/// beyond that is too much memory.
 const MAX_AVIF_PIXELS: u64 = if 64 << 20 < MAX_PIXELS { 64 << 20 } else { MAX_PIXELS };
 
 /// Decodes an AVIF file and turns it upright as its properties say; EXIF

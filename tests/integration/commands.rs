@@ -295,19 +295,24 @@ fn damaged_avif_files_are_listed_and_the_good_ones_stored() {
     machine.run(search).ends(0);
 }
 
-/// Ends the process that decodes a picture for the one with this id, once there
-/// is one.
+/// Ends the process that decodes a picture for the one with this id, as soon as
+/// it is at it.
 #[cfg(target_os = "linux")]
 fn kill_decoder_of(parent: u32) {
-    let parent = format!("\nPPid:\t{parent}\n");
-    let is_decoder = |process: &Path| {
-        let read = |name: &str| fs::read(process.join(name)).unwrap_or_default();
-        String::from_utf8_lossy(&read("status")).contains(&parent)
-            && read("cmdline").windows(9).any(|part| part == b"\0--decode")
+    let parent = parent.to_string();
+    let is_at_it = |process: &Path| {
+        let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+        let field = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+            value.split_whitespace().next()
+        };
+        // Pixels take much more than the program.
+        let kibibytes = field("RssAnon:").and_then(|kibibytes| kibibytes.parse().ok());
+        field("PPid:") == Some(parent.as_str()) && kibibytes > Some(50_000)
     };
     let decoder = loop {
         let mut processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-        match processes.find(|process| is_decoder(process)) {
+        match processes.find(|process| is_at_it(process)) {
             Some(found) => break found,
             None => std::thread::sleep(std::time::Duration::from_millis(1)),
         }

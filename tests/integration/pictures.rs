@@ -73,8 +73,17 @@ fn rarer_kinds_are_decoded_as_pillow_decodes_them() {
         let largest = differences.iter().max().unwrap();
         let sum: u32 = differences.iter().sum();
         let count = u32::try_from(differences.len()).unwrap();
-        assert!(sum < count && *largest <= 10, "{name}: sum {sum} of {count}, largest {largest}");
+        // libavif interpolates chroma from one tile to the next.
+        let most = if name == "tiles.avif" { 20 } else { 10 };
+        assert!(sum < count && *largest <= most, "{name}: sum {sum} of {count}, largest {largest}");
     }
+}
+
+/// 64 megapixels of 12 bits in three planes, with film grain.
+#[test]
+fn the_largest_avif_picture_fits_into_its_process() {
+    let decoded = decode(&fs::read(fixtures("large.avif")).unwrap());
+    assert_eq!(decoded.picture.dimensions(), (8192, 8192));
 }
 
 /// The part that came is pixel for pixel what the whole picture has there.
