@@ -408,7 +408,8 @@ mod tests {
         /// picture of two pixels has, for `printf`.
         fn shell(what: &str) -> Command {
             let octal = |bytes: &[u8]| -> String {
-                bytes.iter().map(|byte| format!("\\{byte:03o}")).collect()
+                let octal = bytes.iter().map(|byte| format!("\\{byte:03o}"));
+                octal.collect::<Vec<_>>().concat()
             };
             let answer = octal(&sent(&picture(2, 1, false), &[1, 2, 3, 4, 5, 6]));
             let mut command = Command::new("/bin/sh");
