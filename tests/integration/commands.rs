@@ -295,11 +295,10 @@ fn damaged_avif_files_are_listed_and_the_good_ones_stored() {
     machine.run(search).ends(0);
 }
 
-/// Ends the process that decodes a picture for the one with this id, as soon as
-/// it is at it.
+/// Ends the process that decodes a picture for this one, as soon as it is at it.
 #[cfg(target_os = "linux")]
-fn kill_decoder_of(parent: u32) {
-    let parent = parent.to_string();
+fn kill_decoder_of(load: &mut std::process::Child) {
+    let parent = load.id().to_string();
     let is_at_it = |process: &Path| {
         let status = fs::read_to_string(process.join("status")).unwrap_or_default();
         let field = |name: &str| {
@@ -316,6 +315,7 @@ fn kill_decoder_of(parent: u32) {
             Some(found) => break found,
             None => std::thread::sleep(std::time::Duration::from_millis(1)),
         }
+        assert!(load.try_wait().unwrap().is_none(), "it has decoded everything itself");
     };
     let id = decoder.file_name().unwrap().to_str().unwrap().parse().unwrap();
     let id = rustix::process::Pid::from_raw(id).unwrap();
@@ -331,8 +331,8 @@ fn a_decoder_that_dies_takes_nobody_along() {
     fs::copy(fixture("large.avif"), folder.join("car-001b.avif")).unwrap();
     let mut load = machine.command();
     load.args([OsStr::new("load"), folder.as_os_str()]);
-    let load = load.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    kill_decoder_of(load.id());
+    let mut load = load.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    kill_decoder_of(&mut load);
     let loaded = Ran(load.wait_with_output().unwrap()).ends(2);
     assert!(loaded.out().contains("2 embedded"), "{}", loaded.out());
     loaded.complains("car-001b.avif is damaged: its decoder gave up");
