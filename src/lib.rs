@@ -38,7 +38,8 @@
 //! - Similarity is the plain cosine, everywhere.
 //! - Embeddings of two models never meet: a space of a collection belongs to
 //!   one checkpoint's fingerprint.
-//! - Nothing but `headless` and `main` prints. There is no global state.
+//! - Nothing but `headless` and `main` prints. There is no global state but the
+//!   name of the program that decodes pictures apart, which `main` gives.
 //!
 //! # Where do I add …
 //! - a key: `ui/action.rs`, and the action's arm in `ui/update/mod.rs`;

@@ -1,4 +1,5 @@
-//! The program: parse → settings → log → one front end → exit code.
+//! The program: parse → settings → log → one front end → exit code. Or else, one
+//! picture from standard input: the decoder of another carlens.
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -11,12 +12,21 @@ use carlens::config::{self, Config, Settings};
 use carlens::dot_env::DotEnv;
 use carlens::headless::{self, Format, Outcome, Output, Style};
 use carlens::hub::Hub;
+use carlens::picture;
 use carlens::secret::{self, Secret};
 use carlens::ui::terminal::{EndRequest, Screen};
 use carlens::ui::{self, Notes, Preferences, State};
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // Before anything that takes time or says something.
+    if picture::is_asked(std::env::args_os().skip(1)) {
+        return decode_a_picture();
+    }
+    // Where its path is not known, pictures are decoded within it.
+    if let Ok(program) = picture::this_program() {
+        picture::decode_apart(program);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return misread(&error),
@@ -34,6 +44,13 @@ fn main() -> ExitCode {
             Outcome::Failed.into()
         }
     }
+}
+
+/// What this program does when it was started by itself.
+fn decode_a_picture() -> ExitCode {
+    // Whoever reads the answer knows by its end that something went wrong.
+    let served = picture::serve(io::stdin().lock(), io::stdout().lock());
+    served.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
 /// Help, the version, or what is wrong with what was typed.

@@ -274,7 +274,7 @@ impl Reading {
         match prepared {
             Ok((pixels, values)) => Read::Picture(Picture { id, stamp, pixels, values }),
             Err(error) => {
-                let tried = Some((stamp.size, stamp.modified));
+                let tried = error.lasts().then_some((stamp.size, stamp.modified));
                 self.unless_said(tried, problem(&location, &error))
             }
         }
@@ -285,9 +285,7 @@ impl Reading {
         if error.is_absence() {
             return Read::Gone;
         }
-        // The reason may pass without the file being changed.
-        let lasts = !matches!(error, picture::Error::Unreadable(_));
-        let tried = stat.filter(|_| lasts).map(|stat| (stat.len(), modified(stat)));
+        let tried = stat.filter(|_| error.lasts()).map(|stat| (stat.len(), modified(stat)));
         self.unless_said(tried, problem(location, error))
     }
 

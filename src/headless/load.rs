@@ -297,8 +297,8 @@ impl<'a, 'b> Load<'a, 'b> {
         }
         if found == 0 && hidden + missing + removed == 0 {
             let text = format!("there are no pictures in {}", Printable::new(&self.folder));
-            let hint = "JPEG, PNG, WebP, GIF, BMP and TIFF files are embedded, and the previews in \
-                        camera RAW and HEIC files, in subfolders too";
+            let hint = "JPEG, PNG, WebP, AVIF, GIF, BMP and TIFF files are embedded, and the previews \
+                        in camera RAW and HEIC files, in subfolders too";
             self.output.error(&text, Some(hint))?;
             return Ok(Outcome::Nothing);
         }

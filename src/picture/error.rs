@@ -45,6 +45,9 @@ pub enum Error {
     /// Truncated or damaged.
     #[error("is damaged: {0}")]
     Damaged(String),
+    /// The process that decodes it could not be started.
+    #[error("cannot be decoded now: its decoder does not start: {0}")]
+    NoDecoder(#[source] io::Error),
 }
 
 impl Error {
@@ -53,6 +56,12 @@ impl Error {
     pub fn is_absence(&self) -> bool {
         use io::ErrorKind::{NotADirectory, NotFound};
         matches!(self, Self::Unreadable(e) if matches!(e.kind(), NotFound | NotADirectory))
+    }
+
+    /// Whether only a change of the file can help.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        !matches!(self, Self::Unreadable(_) | Self::NoDecoder(_))
     }
 
     /// The format of a picture that is only recognised, for counting.
@@ -68,12 +77,18 @@ impl Error {
         Self::Damaged("it ends too early".into())
     }
 
+    /// A decoder that panicked, aborted, or was ended.
+    pub(super) fn gave_up() -> Self {
+        Self::Damaged("its decoder gave up".into())
+    }
+
     pub(super) fn from_image(error: ImageError) -> Self {
         match error {
             ImageError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::ends_too_early()
             }
-            ImageError::IoError(e) => Self::Unreadable(e),
+            // The bytes are in memory: this is how some decoders call them wrong.
+            ImageError::IoError(e) => Self::Damaged(one_line(&e)),
             ImageError::Limits(limit) => match limit.kind() {
                 LimitErrorKind::DimensionError => Self::Damaged("its size makes no sense".into()),
                 _ => Self::TooMuchMemory,

@@ -58,9 +58,9 @@ pub(super) fn format(bytes: &[u8]) -> Option<Format> {
     }
     if let (Some(b"ftyp"), Some(brand)) = (bytes.get(4..8), bytes.get(8..12)) {
         return match brand {
-            b"avif" | b"avis" => Some(Recognised("AVIF")),
+            b"avif" | b"avis" => Some(Decoded(ImageFormat::Avif)),
             // The general brands may stand before AVIF's own.
-            b"mif1" | b"msf1" | b"miaf" if is_named_avif(bytes) => Some(Recognised("AVIF")),
+            b"mif1" | b"msf1" | b"miaf" if is_named_avif(bytes) => Some(Decoded(ImageFormat::Avif)),
             b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1"
             | b"miaf" => Some(Previewed("HEIC")),
             b"crx " => Some(Previewed("CR3")),
@@ -118,8 +118,8 @@ mod tests {
             (b"IIRO\x08\0\0\0", Some(Previewed("ORF"))),
             (b"IIU\0\x18\0\0\0", Some(Previewed("RW2"))),
             (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Some(Previewed("HEIC"))),
-            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", Some(Recognised("AVIF"))),
-            (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", Some(Recognised("AVIF"))),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", Some(Decoded(ImageFormat::Avif))),
+            (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", Some(Decoded(ImageFormat::Avif))),
             (b"\0\0\0\x0cJXL \r\n\x87\n", Some(Recognised("JPEG XL"))),
             (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", None),
             (b"no picture", None),

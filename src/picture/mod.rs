@@ -1,7 +1,13 @@
 //! Pictures from files: read, decoded within limits, turned upright.
 //!
 //! The format is what the first bytes say, whatever the name says. Decoding
-//! is the `image` crate's. Its JPEG decoder (zune-jpeg) rounds the inverse DCT
+//! is the `image` crate's, but for AVIF, which rav1d decodes: its every entry is
+//! a C function, so that a panic in it aborts the process, and what it keeps is
+//! not counted. It works in a process of its own, therefore, if there is a
+//! program for that ([`decode_apart`]): `main` says that it is itself. Tests and
+//! fuzz targets do without, and decode AVIF as they do the rest.
+//!
+//! `image`'s JPEG decoder (zune-jpeg) rounds the inverse DCT
 //! and the colour conversion otherwise than libjpeg-turbo, which Pillow uses:
 //! 0.14 grey levels on average over photos, 4 at most.
 //!
@@ -10,10 +16,16 @@
 //!
 //! One picture takes 2 GiB of memory at most: its file and a decoder's copy of
 //! it, 512 MiB each, and 1 GiB of pixels and of what the decoder keeps until
-//! they are complete. A usual photo takes less than a tenth of that.
+//! they are complete. A usual photo takes less than a tenth of that. Of AVIF,
+//! the file and up to 256 MiB of pixels are here, and 1 GiB is all that the
+//! other process may have, its copy of the file included; without one, a file
+//! made to harm may take more.
 
+mod apart;
+mod avif;
 mod error;
 mod format;
+mod heif;
 mod jpeg;
 mod lenient;
 mod preview;
@@ -29,6 +41,7 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
+pub use apart::{decode_apart, is_asked, serve, this_program};
 pub use error::Error;
 pub use format::{looks_like_a_picture, named_like_a_picture};
 
@@ -39,7 +52,7 @@ use lenient::Lenient;
 
 /// Grows whenever more can be decoded: a file that failed before is then tried
 /// again.
-pub const DECODERS: u32 = 1;
+pub const DECODERS: u32 = 2;
 
 /// A file longer than this is not read: no camera writes one.
 const MAX_FILE_BYTES: u64 = 512 << 20;
@@ -92,10 +105,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// If `bytes` are not a picture we can decode, or one that is too large, or if
 /// less than a third of it is there. A decoder that panics is an error as
-/// well.
+/// well, and so is one apart that aborts, cannot be started or does not end.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
     panic::catch_unwind(AssertUnwindSafe(|| decode_within_limits(bytes)))
-        .unwrap_or_else(|_| Err(Error::Damaged("its decoder gave up".into())))
+        .unwrap_or_else(|_| Err(Error::gave_up()))
 }
 
 fn decode_within_limits(bytes: &[u8]) -> Result<Decoded, Error> {
@@ -104,6 +117,7 @@ fn decode_within_limits(bytes: &[u8]) -> Result<Decoded, Error> {
     }
     match format::format(bytes).ok_or(Error::NotAPicture)? {
         Format::Decoded(ImageFormat::Jpeg) => decode_jpeg(bytes, Orientation::NoTransforms),
+        Format::Decoded(ImageFormat::Avif) => apart::decode(bytes),
         Format::Decoded(format) => decode_as(bytes, format),
         Format::Previewed(name) => decode_preview(bytes).ok_or(Error::Unsupported(name)),
         Format::Recognised(name) => Err(Error::Unsupported(name)),

@@ -171,7 +171,7 @@ fn bad_files_are_listed_and_the_good_ones_stored() {
     let photo = fs::read(fixture("pictures/photo.jpg")).unwrap();
     fs::write(folder.join("truncated.jpg"), &photo[..photo.len() / 4]).unwrap();
     fs::write(folder.join("empty.png"), "").unwrap();
-    fs::write(folder.join("photo.avif"), b"\0\0\0\x20ftypavif........").unwrap();
+    fs::write(folder.join("photo.jxl"), b"\0\0\0\x0cJXL \r\n\x87\n").unwrap();
     fs::write(folder.join("bomb.png"), png_header(60_000, 60_000)).unwrap();
     fs::write(folder.join("strip.png"), png_header(1, 170_000_000)).unwrap();
     fs::write(folder.join("notes.txt"), "no picture, and not named like one").unwrap();
@@ -186,7 +186,7 @@ fn bad_files_are_listed_and_the_good_ones_stored() {
         .complains("bad-199.jpg is not a picture")
         .complains("truncated.jpg is damaged: it ends too early")
         .complains("empty.png is empty")
-        .complains("photo.avif is in the AVIF format")
+        .complains("photo.jxl is in the JPEG XL format")
         .complains("bomb.png is too large (60000 x 60000 pixels)")
         .complains("strip.png is too large (1 x 170000000 pixels)");
     assert_eq!(machine.stored(), 2);
@@ -335,6 +335,72 @@ fn every_kind_of_picture_is_embedded() {
     }
     let loaded = machine.run([OsStr::new("load"), folder.as_os_str()]).ends(0);
     assert!(loaded.out().contains("15 embedded"), "{}", loaded.out());
+}
+
+#[test]
+fn damaged_avif_files_are_listed_and_the_good_ones_stored() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg"]);
+    for name in ["420.avif", "alpha.avif", "tiles.avif"] {
+        fs::copy(fixture("decoded").join(name), folder.join(name)).unwrap();
+    }
+    let tiles = fs::read(fixture("decoded/tiles.avif")).unwrap();
+    fs::write(folder.join("cut.avif"), &tiles[..tiles.len() / 2]).unwrap();
+    let mut other = tiles;
+    let data = other.len() - 1500;
+    other[data..].fill(0x5a);
+    fs::write(folder.join("damaged.avif"), other).unwrap();
+    let loaded = machine.run([OsStr::new("load"), folder.as_os_str()]).ends(2);
+    assert!(loaded.out().contains("4 embedded"), "{}", loaded.out());
+    loaded
+        .complains("cut.avif is damaged: it ends too early")
+        .complains("damaged.avif is damaged: its AV1 data make no sense");
+    let query = folder.join("420.avif");
+    let search = [OsStr::new("search"), OsStr::new("--image"), query.as_os_str()];
+    machine.run(search).ends(0);
+}
+
+/// Ends the process that decodes a picture for this one, as soon as it is at it.
+#[cfg(target_os = "linux")]
+fn kill_decoder_of(load: &mut std::process::Child) {
+    let parent = load.id().to_string();
+    let is_at_it = |process: &Path| {
+        let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+        let field = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+            value.split_whitespace().next()
+        };
+        // Pixels take much more than the program.
+        let kibibytes = field("RssAnon:").and_then(|kibibytes| kibibytes.parse().ok());
+        field("PPid:") == Some(parent.as_str()) && kibibytes > Some(50_000)
+    };
+    let decoder = loop {
+        let mut processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+        match processes.find(|process| is_at_it(process)) {
+            Some(found) => break found,
+            None => std::thread::sleep(std::time::Duration::from_millis(1)),
+        }
+        assert!(load.try_wait().unwrap().is_none(), "it has decoded everything itself");
+    };
+    let id = decoder.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    let id = rustix::process::Pid::from_raw(id).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_decoder_that_dies_takes_nobody_along() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg", "car-002.jpg"]);
+    // One colour, but so many pixels that decoding it takes a while.
+    fs::copy(fixture("large.avif"), folder.join("car-001b.avif")).unwrap();
+    let mut load = machine.command();
+    load.args([OsStr::new("load"), folder.as_os_str()]);
+    let mut load = load.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    kill_decoder_of(&mut load);
+    let loaded = Ran(load.wait_with_output().unwrap()).ends(2);
+    assert!(loaded.out().contains("2 embedded"), "{}", loaded.out());
+    loaded.complains("car-001b.avif is damaged: its decoder gave up");
 }
 
 #[cfg(unix)]
