@@ -226,6 +226,20 @@ fn an_avif_file_whose_size_is_not_what_it_says_is_not_decoded() {
     }
 }
 
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(from.len()).position(|part| part == from).unwrap();
+    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+}
+
+#[test]
+fn an_avif_file_whose_alpha_is_of_another_size_is_not_decoded() {
+    let bytes = fs::read(fixtures("decoded").join("tiles-alpha.avif")).unwrap();
+    // The size of a tile, as the fourth property, instead of the whole's.
+    let bytes = replaced(&bytes, b"\0\x04\x03\x01\x06\x07", b"\0\x04\x03\x04\x06\x07");
+    let error = try_to_decode(&bytes).unwrap_err().to_string();
+    assert_eq!(error, "is damaged: its alpha is of another size");
+}
+
 #[test]
 fn an_avif_file_that_is_cut_ends_too_early() {
     for name in ["420.avif", "tiles-alpha.avif"] {
@@ -240,11 +254,14 @@ fn an_avif_file_that_is_cut_ends_too_early() {
 #[test]
 fn a_file_without_a_usable_preview_names_its_format() {
     let tiny = fixture("cmyk.jpg");
-    let cases: [(&str, Vec<u8>); 4] = [
+    let tiles = fs::read(fixtures("decoded").join("tiles.avif")).unwrap();
+    let cases: [(&str, Vec<u8>); 6] = [
         ("DNG", [tiff(&[DNG]), tiny].concat()),
         ("CR2", b"II*\0\x10\0\0\0CR\x02\0".to_vec()),
         ("HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec()),
         ("JPEG XL", b"\xff\x0a ".to_vec()),
+        ("AVIF sequence", b"\0\0\0\x10ftypavis\0\0\0\0\0\0\0\x08moov".to_vec()),
+        ("AVIF overlay", replaced(&tiles, b"grid", b"iovl")),
     ];
     for (name, bytes) in cases {
         let error = try_to_decode(&bytes).unwrap_err();
