@@ -39,7 +39,7 @@ use lenient::Lenient;
 
 /// Grows whenever more can be decoded: a file that failed before is then tried
 /// again.
-pub const DECODERS: u32 = 1;
+pub const DECODERS: u32 = 2;
 
 /// A file longer than this is not read: no camera writes one.
 const MAX_FILE_BYTES: u64 = 512 << 20;
