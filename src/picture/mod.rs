@@ -12,11 +12,14 @@
 //! it, 512 MiB each, and 1 GiB of pixels and of what the decoder keeps until
 //! they are complete. A usual photo takes less than a tenth of that.
 
+mod colour;
 mod error;
+mod fax;
 mod format;
 mod jpeg;
 mod lenient;
 mod preview;
+mod raster;
 mod salvage;
 mod tiff;
 
@@ -100,6 +103,7 @@ fn decode_within_limits(bytes: &[u8]) -> Result<Decoded, Error> {
     }
     match format::format(bytes).ok_or(Error::NotAPicture)? {
         Format::Decoded(ImageFormat::Jpeg) => decode_jpeg(bytes, Orientation::NoTransforms),
+        Format::Decoded(ImageFormat::Tiff) => raster::decode(bytes),
         Format::Decoded(format) => decode_as(bytes, format),
         Format::Previewed(name) => decode_preview(bytes).ok_or(Error::Unsupported(name)),
         Format::Recognised(name) => Err(Error::Unsupported(name)),
