@@ -36,6 +36,8 @@ pub(super) fn rows(data: &[u8], coding: Coding, width: u16, height: u32) -> Opti
     for row in packed.chunks_exact_mut(stride) {
         let by_runs = match coding {
             Coding::Runs => true,
+            // The end of the picture.
+            Coding::Compared if bits.peek(12) == Some(1) => break,
             Coding::Compared => false,
             Coding::Lines | Coding::MixedLines => {
                 let Some(by_runs) = skip_line_ends(&mut bits, coding == Coding::MixedLines) else {
@@ -44,14 +46,8 @@ pub(super) fn rows(data: &[u8], coding: Coding, width: u16, height: u32) -> Opti
                 by_runs
             }
         };
-        changes = if by_runs {
-            runs(&mut bits, width)?
-        } else {
-            match compared(&mut bits, &changes, width)? {
-                Some(changes) => changes,
-                None => break,
-            }
-        };
+        changes =
+            if by_runs { runs(&mut bits, width)? } else { compared(&mut bits, &changes, width)? };
         if coding == Coding::Runs {
             let rest = bits.bits_to_byte_boundary();
             bits.consume(rest).ok()?;
@@ -107,9 +103,8 @@ fn runs(bits: &mut impl BitReader, width: u16) -> Option<Vec<u16>> {
     Some(changes)
 }
 
-/// The changes of a row compared to those `above`; `Some(None)` at the end of
-/// the picture.
-fn compared(bits: &mut impl BitReader, above: &[u16], width: u16) -> Option<Option<Vec<u16>>> {
+/// The changes of a row compared to those `above`.
+fn compared(bits: &mut impl BitReader, above: &[u16], width: u16) -> Option<Vec<u16>> {
     let mut changes: Vec<u16> = Vec::new();
     let mut at = 0_u16;
     let mut next = 0;
@@ -139,9 +134,36 @@ fn compared(bits: &mut impl BitReader, above: &[u16], width: u16) -> Option<Opti
                     changes.push(at);
                 }
             }
-            Mode::EOF if at == 0 => return Some(None),
             Mode::Extension | Mode::EOF => return None,
         }
     }
-    Some(Some(changes))
+    Some(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_unpacked_whichever_way_they_are_coded() {
+        // Two white, three black, three white; then the same, one less black.
+        let lines =
+            [0b0000_0000, 0b0001_0111, 0b1010_0000, 0, 0b0000_0001, 0b0111_1110, 0b1100_0000];
+        assert_eq!(rows(&lines, Coding::Lines, 8, 2), Some(vec![0b0011_1000, 0b0011_0000]));
+        let runs = [0b0111_1010, 0b0000_0000, 0b0111_1111, 0b0110_0000];
+        assert_eq!(rows(&runs, Coding::Runs, 8, 2), Some(vec![0b0011_1000, 0b0011_0000]));
+        // Horizontal and up to the end; straight down, one to the left, end.
+        let compared = [0b0010_1111, 0b0110_1010, 0b1000_0000, 0b0000_1000, 0b0000_0001];
+        let expected = vec![0b0011_1000, 0b0011_0000];
+        assert_eq!(rows(&compared, Coding::Compared, 8, 2), Some(expected));
+    }
+
+    #[test]
+    fn rows_that_are_not_there_are_white_and_wrong_codes_are_an_error() {
+        let end = [0, 0x10, 0x01];
+        assert_eq!(rows(&end, Coding::Compared, 8, 3), Some(vec![0; 3]));
+        assert_eq!(rows(&[], Coding::Lines, 8, 1), Some(vec![0]));
+        // A run that is longer than the row.
+        assert_eq!(rows(&[0b0011_0101, 0xff], Coding::Runs, 1, 1).map(|rows| rows.len()), None);
+    }
 }

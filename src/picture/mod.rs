@@ -1,7 +1,7 @@
 //! Pictures from files: read, decoded within limits, turned upright.
 //!
 //! The format is what the first bytes say, whatever the name says. Decoding
-//! is the `image` crate's. Its JPEG decoder (zune-jpeg) rounds the inverse DCT
+//! is the `image` crate's, but for TIFF (`raster`). Its JPEG decoder (zune-jpeg) rounds the inverse DCT
 //! and the colour conversion otherwise than libjpeg-turbo, which Pillow uses:
 //! 0.14 grey levels on average over photos, 4 at most.
 //!

@@ -79,7 +79,7 @@ struct Label {
 }
 
 impl Label {
-    /// In the first directory; of BigTIFF too, whose numbers are longer.
+    /// In the first directory; of `BigTIFF` too, whose numbers are longer.
     fn find(bytes: &[u8]) -> Result<Self, Error> {
         let little = bytes.starts_with(b"II");
         let big = bytes.get(2..4).is_some_and(|version| version.contains(&43));
@@ -133,7 +133,9 @@ impl Read for Relabelled<'_> {
             }
         }
         if self.is_reversed {
-            buffer[..length].iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+            for byte in &mut buffer[..length] {
+                *byte = byte.reverse_bits();
+            }
         }
         Ok(length)
     }
@@ -209,8 +211,7 @@ impl Layout {
         let extra: Vec<u16> = numbers(file, Tag::ExtraSamples)?;
         let alpha = match (extra.first(), &colours) {
             (Some(1), _) => Some(true),
-            (Some(2), _) => Some(false),
-            (None, Colours::Rgb) => Some(false),
+            (Some(2), _) | (None, Colours::Rgb) => Some(false),
             _ => None,
         };
         let alpha = alpha.filter(|_| samples > colours.samples());
@@ -302,16 +303,14 @@ fn colours(file: &mut File, photometric: u32, bits: u32) -> Result<Colours, Erro
         9 => Colours::Lab { signed: false },
         other => return Err(unsupported(format!("its colours are of kind {other}"))),
     };
-    let is_deep = matches!(colours, Colours::Grey { .. });
-    match (&colours, bits) {
-        (Colours::Lab { .. }, 8 | 16) | (Colours::YCbCr(_), 8) | (Colours::Palette(_), _) => {}
-        (Colours::Lab { .. } | Colours::YCbCr(_), _) => {
-            return Err(unsupported(format!("its colours have samples of {bits} bits")));
-        }
-        (_, 1 | 2 | 4) if !is_deep => {
-            return Err(unsupported(format!("its colours have samples of {bits} bits")));
-        }
-        _ => {}
+    let is_known = match colours {
+        Colours::Grey { .. } | Colours::Palette(_) => true,
+        Colours::Rgb | Colours::Cmyk => bits >= 8,
+        Colours::YCbCr(_) => bits == 8,
+        Colours::Lab { .. } => [8, 16].contains(&bits),
+    };
+    if !is_known {
+        return Err(unsupported(format!("its colours have samples of {bits} bits")));
     }
     Ok(colours)
 }
@@ -498,7 +497,7 @@ impl Layout {
             DecodingResult::U32(from) => put(from, at, to, |n| n.to_be_bytes()[0]),
             DecodingResult::U64(from) => put(from, at, to, |n| n.to_be_bytes()[0]),
             DecodingResult::F16(from) => put(from, at, to, |n| eight_bits(n.to_f32())),
-            DecodingResult::F32(from) => put(from, at, to, |n| eight_bits(n)),
+            DecodingResult::F32(from) => put(from, at, to, eight_bits),
             #[expect(clippy::cast_possible_truncation, reason = "of 8 bits in the end")]
             DecodingResult::F64(from) => put(from, at, to, |n| eight_bits(n as f32)),
             _ => Err(unsupported("its samples are signed numbers")),
@@ -512,7 +511,9 @@ impl Layout {
         let (Some(is_multiplied), [alpha]) = (self.alpha, alpha) else { return };
         *alpha = from[self.colours.samples()];
         if is_multiplied {
-            colour.iter_mut().for_each(|level| *level = undone(*level, *alpha));
+            for level in colour {
+                *level = undone(*level, *alpha);
+            }
         }
     }
 }

@@ -261,7 +261,7 @@ fn a_file_that_claims_a_huge_size_is_refused_before_it_takes_memory() {
     let shape = [(256, 60_000), (257, 60_000), (258, 8), (259, 1), (262, 1), (273, 8)];
     let grey = tiff(&[shape.as_slice(), &[(277, 1), (278, 60_000), (279, 9)]].concat());
     let mut palette =
-        tiff(&[shape.as_slice(), &[(277, 1), (278, 9), (279, 9), (320, 200)]].concat());
+        tiff(&[shape.as_slice(), &[(277, 1), (278, 60_000), (279, 9), (320, 200)]].concat());
     // Three times 256 levels of 16 bits.
     let at = palette.windows(4).position(|entry| entry == b"\x40\x01\x04\0").unwrap();
     palette[at + 2..at + 8].copy_from_slice(b"\x03\0\0\x03\0\0");
