@@ -2,8 +2,8 @@
 
 use std::io;
 
-use image::ImageError;
-use image::error::{LimitErrorKind, UnsupportedErrorKind};
+use image::error::{ImageFormatHint, LimitErrorKind, UnsupportedError, UnsupportedErrorKind};
+use image::{ImageError, ImageFormat};
 
 use crate::domain::Printable;
 
@@ -25,6 +25,14 @@ pub enum Error {
     /// A picture of a kind that is not decoded.
     #[error("is in the {0} format, which is not supported")]
     Unsupported(&'static str),
+    /// A picture of a format that is decoded, but not of all its kinds.
+    #[error("is a {format} picture of a kind that is not supported: {reason}")]
+    UnsupportedKind {
+        /// Name of the format.
+        format: &'static str,
+        /// What its decoder does not know.
+        reason: String,
+    },
     /// More bytes than are read.
     #[error("is too long to be a picture ({} MiB)", bytes >> 20)]
     FileTooLong {
@@ -64,11 +72,12 @@ impl Error {
         !matches!(self, Self::Unreadable(_) | Self::NoDecoder(_))
     }
 
-    /// The format of a picture that is only recognised, for counting.
+    /// The format of a picture that is as good as any and yet not decoded, for
+    /// counting.
     #[must_use]
     pub fn unsupported_format(&self) -> Option<&'static str> {
         match self {
-            Self::Unsupported(format) => Some(format),
+            Self::Unsupported(format) | Self::UnsupportedKind { format, .. } => Some(format),
             _ => None,
         }
     }
@@ -95,14 +104,53 @@ impl Error {
             },
             ImageError::Unsupported(unsupported) => match unsupported.kind() {
                 UnsupportedErrorKind::Format(_) => Self::NotAPicture,
-                _ => Self::Damaged(one_line(&unsupported)),
+                kind => Self::UnsupportedKind {
+                    format: name(&unsupported),
+                    reason: match kind {
+                        UnsupportedErrorKind::GenericFeature(feature) => one_line(&feature),
+                        UnsupportedErrorKind::Color(color) => {
+                            format!("its colour type is {color:?}")
+                        }
+                        _ => one_line(&unsupported),
+                    },
+                },
             },
             other => Self::Damaged(one_line(&other)),
         }
     }
 }
 
+/// The name of the format that a decoder is for.
+fn name(unsupported: &UnsupportedError) -> &'static str {
+    match unsupported.format_hint() {
+        ImageFormatHint::Exact(ImageFormat::Bmp) => "BMP",
+        ImageFormatHint::Exact(ImageFormat::Gif) => "GIF",
+        ImageFormatHint::Exact(ImageFormat::Jpeg) => "JPEG",
+        ImageFormatHint::Exact(ImageFormat::Png) => "PNG",
+        ImageFormatHint::Exact(ImageFormat::Tiff) => "TIFF",
+        ImageFormatHint::Exact(ImageFormat::WebP) => "WebP",
+        _ => "rare",
+    }
+}
+
 /// A decoder's message may quote the file.
-fn one_line(error: &dyn std::error::Error) -> String {
+pub(super) fn one_line(error: &dyn std::fmt::Display) -> String {
     Printable::new(&error.to_string()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_a_decoder_does_not_know_is_not_called_damaged() {
+        let feature = UnsupportedErrorKind::GenericFeature("two\n\x1b[2Jlines".into());
+        let format = ImageFormat::Bmp.into();
+        let unsupported = UnsupportedError::from_format_and_kind(format, feature);
+        let error = Error::from_image(ImageError::Unsupported(unsupported));
+        assert_eq!(error.unsupported_format(), Some("BMP"));
+        let text = error.to_string();
+        assert!(text.starts_with("is a BMP picture of a kind that is not supported: two"));
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
 }

@@ -67,6 +67,10 @@ pub(super) fn format(bytes: &[u8]) -> Option<Format> {
             _ => None,
         };
     }
+    // BigTIFF, with longer numbers.
+    if bytes.starts_with(b"II+\0\x08\0\0\0") || bytes.starts_with(b"MM\0+\0\x08\0\0") {
+        return Some(Decoded(ImageFormat::Tiff));
+    }
     let format = image::guess_format(bytes).ok()?;
     format.reading_enabled().then_some(Decoded(format))
 }
@@ -108,10 +112,11 @@ mod tests {
     #[test]
     fn the_content_tells_the_format() {
         use Format::{Decoded, Previewed, Recognised};
-        let cases: [(&[u8], _); 14] = [
+        let cases: [(&[u8], _); 15] = [
             (b"\xff\xd8\xff\xe0", Some(Decoded(ImageFormat::Jpeg))),
             (b"\x89PNG\r\n\x1a\n", Some(Decoded(ImageFormat::Png))),
             (b"II*\0\x08\0\0\0", Some(Decoded(ImageFormat::Tiff))),
+            (b"II+\0\x08\0\0\0", Some(Decoded(ImageFormat::Tiff))),
             (b"II*\0\x10\0\0\0CR\x02\0", Some(Previewed("CR2"))),
             (b"\0\0\0\x18ftypcrx \0\0\0\x01", Some(Previewed("CR3"))),
             (b"FUJIFILMCCD-RAW 0201", Some(Previewed("RAF"))),

@@ -1,7 +1,8 @@
 //! Pictures from files: read, decoded within limits, turned upright.
 //!
 //! The format is what the first bytes say, whatever the name says. Decoding
-//! is the `image` crate's, but for AVIF, which rav1d decodes: its every entry is
+//! is the `image` crate's, but for TIFF (`raster`) and for AVIF, which rav1d
+//! decodes: its every entry is
 //! a C function, so that a panic in it aborts the process, and what it keeps is
 //! not counted. It works in a process of its own, therefore, if there is a
 //! program for that ([`decode_apart`]): `main` says that it is itself. Tests and
@@ -23,12 +24,15 @@
 
 mod apart;
 mod avif;
+mod colour;
 mod error;
+mod fax;
 mod format;
 mod heif;
 mod jpeg;
 mod lenient;
 mod preview;
+mod raster;
 mod salvage;
 mod tiff;
 
@@ -118,6 +122,7 @@ fn decode_within_limits(bytes: &[u8]) -> Result<Decoded, Error> {
     match format::format(bytes).ok_or(Error::NotAPicture)? {
         Format::Decoded(ImageFormat::Jpeg) => decode_jpeg(bytes, Orientation::NoTransforms),
         Format::Decoded(ImageFormat::Avif) => apart::decode(bytes),
+        Format::Decoded(ImageFormat::Tiff) => raster::decode(bytes),
         Format::Decoded(format) => decode_as(bytes, format),
         Format::Previewed(name) => decode_preview(bytes).ok_or(Error::Unsupported(name)),
         Format::Recognised(name) => Err(Error::Unsupported(name)),

@@ -111,7 +111,7 @@ mod tests {
         };
         let mut file: Vec<u8> = (0..starts).flat_map(header).collect();
         file.extend(b"\xff\xda\0\x02");
-        file.extend(b"\x07".repeat(200_000));
+        file.resize(file.len() + 200_000, 7);
         let (found, work) = search(&file);
         assert!(found.is_empty());
         let most = most_work(file.len());

@@ -59,23 +59,75 @@ const RARER: [&str; 18] = [
     "tiles-alpha.avif",
 ];
 
+/// Decodes the picture and what it has to look like, which lies beside it.
+fn looks_like_its_reference(name: &str) {
+    let read = |name: &str| fs::read(fixtures("decoded").join(name)).unwrap();
+    let decoded = picture::decode(&read(name)).unwrap_or_else(|e| panic!("{name} {e}"));
+    assert!(!decoded.salvaged, "{name}");
+    let expected = decode(&read(&format!("{name}.png"))).picture.into_rgb8();
+    let actual = picture::flatten(decoded.picture);
+    assert_eq!(actual.dimensions(), expected.dimensions(), "{name}");
+    let pairs = actual.as_raw().iter().zip(expected.as_raw());
+    let differences: Vec<u32> = pairs.map(|(a, b)| u32::from(a.abs_diff(*b))).collect();
+    let largest = differences.iter().max().unwrap();
+    let sum: u32 = differences.iter().sum();
+    let count = u32::try_from(differences.len()).unwrap();
+    // libavif interpolates chroma from one tile to the next.
+    let most = if name == "tiles.avif" { 20 } else { 10 };
+    assert!(sum < count && *largest <= most, "{name}: sum {sum} of {count}, largest {largest}");
+}
+
 #[test]
 fn rarer_kinds_are_decoded_as_pillow_decodes_them() {
     for name in RARER {
-        let read = |name: &str| fs::read(fixtures("decoded").join(name)).unwrap();
-        let decoded = decode(&read(name));
-        assert!(!decoded.salvaged, "{name}");
-        let expected = decode(&read(&format!("{name}.png"))).picture.into_rgb8();
-        let actual = picture::flatten(decoded.picture);
-        assert_eq!(actual.dimensions(), expected.dimensions());
-        let pairs = actual.as_raw().iter().zip(expected.as_raw());
-        let differences: Vec<u32> = pairs.map(|(a, b)| u32::from(a.abs_diff(*b))).collect();
-        let largest = differences.iter().max().unwrap();
-        let sum: u32 = differences.iter().sum();
-        let count = u32::try_from(differences.len()).unwrap();
-        // libavif interpolates chroma from one tile to the next.
-        let most = if name == "tiles.avif" { 20 } else { 10 };
-        assert!(sum < count && *largest <= most, "{name}: sum {sum} of {count}, largest {largest}");
+        looks_like_its_reference(name);
+    }
+}
+
+#[test]
+fn every_kind_of_tiff_that_is_decoded_looks_as_it_should() {
+    let kinds = [
+        "big",
+        "cmyk",
+        "fax-2",
+        "fax-3",
+        "fax-4",
+        "fax-mixed",
+        "fax-reversed",
+        "float",
+        "grey-4",
+        "grey-alpha",
+        "lab",
+        "palette-1",
+        "palette-4",
+        "palette-8",
+        "palette-turned",
+        "planar-tiles",
+        "webp",
+        "ycbcr-jpeg",
+    ];
+    for kind in kinds {
+        looks_like_its_reference(&format!("{kind}.tif"));
+    }
+}
+
+#[test]
+fn a_tiff_of_a_kind_that_is_not_decoded_says_so() {
+    let shape = [(256, 4), (257, 4), (258, 8), (273, 8), (277, 1), (278, 4), (279, 9)];
+    let kinds: [(&[(u16, u32)], &str); 5] = [
+        (&[(259, 50_000), (262, 1)], "it is compressed with Zstandard"),
+        (&[(259, 6), (262, 1)], "it is compressed with old-style JPEG"),
+        (&[(259, 34_925), (262, 1)], "it is compressed with method 34925"),
+        (&[(259, 1), (262, 4)], "its colours are of kind 4"),
+        (&[(259, 1)], "it does not say what its colours are"),
+    ];
+    for (kind, reason) in kinds {
+        let error = picture::decode(&tiff(&[&shape, kind].concat())).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("is a TIFF picture of a kind that is not supported: {reason}")
+        );
+        assert_eq!(error.unsupported_format(), Some("TIFF"));
     }
 }
 
@@ -299,6 +351,14 @@ fn a_file_that_claims_a_huge_size_is_refused_before_it_takes_memory() {
     };
     let shape = [(256, 60_000), (257, 60_000), (258, 8), (259, 1), (262, 1), (273, 8)];
     let grey = tiff(&[shape.as_slice(), &[(277, 1), (278, 60_000), (279, 9)]].concat());
+    let mut palette =
+        tiff(&[shape.as_slice(), &[(277, 1), (278, 60_000), (279, 9), (320, 200)]].concat());
+    // Three times 256 levels of 16 bits.
+    let at = palette.windows(4).position(|entry| entry == b"\x40\x01\x04\0").unwrap();
+    palette[at + 2..at + 8].copy_from_slice(b"\x03\0\0\x03\0\0");
+    let at = palette.windows(4).position(|entry| entry == b"\x06\x01\x04\0").unwrap();
+    palette[at + 8] = 3;
+    palette.resize(200 + 2 * 3 * 256, 7);
     // Lossless WebP of 16383 x 16383 pixels.
     let webp = b"RIFF\x1a\0\0\0WEBPVP8L\x0e\0\0\0\x2f\xfe\xbf\xff\x0f\0\0\0\0\0\0\0\0\0".to_vec();
     let raw = [tiff(&[DNG]), jpeg(0xc0)].concat();
@@ -309,6 +369,7 @@ fn a_file_that_claims_a_huge_size_is_refused_before_it_takes_memory() {
         ("GIF", gif),
         ("BMP", bmp),
         ("TIFF", grey),
+        ("TIFF with a palette", palette),
         ("WebP", webp),
         ("a preview", raw),
     ] {
@@ -320,6 +381,20 @@ fn a_file_that_claims_a_huge_size_is_refused_before_it_takes_memory() {
         assert!(refused, "{name}: {error}");
     }
     assert!(started.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_part_of_a_tiff_may_not_be_larger_than_its_place() {
+    let huge = 16_000_u16.to_be_bytes();
+    let frame = [0xff, 0xc0, 0, 11, 8, huge[0], huge[1], huge[0], huge[1], 1, 1, 0x11, 0];
+    let jpeg = [b"\xff\xd8".as_slice(), &frame, b"\xff\xda\0\x08\x01\x01\0\0\x3f\0 \xff\xd9"];
+    let jpeg = jpeg.concat();
+    let length = u32::try_from(jpeg.len()).unwrap();
+    let shape = [(256, 40), (257, 40), (258, 8), (259, 7), (262, 1), (277, 1), (278, 40)];
+    let file = tiff(&[shape.as_slice(), &[(273, 200), (279, length)]].concat());
+    let padding = vec![0; 200 - file.len()];
+    let error = picture::decode(&[file, padding, jpeg].concat()).unwrap_err();
+    assert_eq!(error.to_string(), "is damaged: a part of it is larger than its place");
 }
 
 /// Numbers that are the same on every run: an xorshift generator.
