@@ -190,7 +190,7 @@ pub(crate) fn counted<N: Copy + PartialEq + From<u8> + fmt::Display>(n: N, what:
 }
 
 /// The words for one, or those for any other number.
-pub(crate) fn one_or_more<N: PartialEq + From<u8>>(
+pub(crate) fn one_or_more<N: Copy + PartialEq + From<u8>>(
     n: N,
     one: &'static str,
     more: &'static str,

@@ -155,7 +155,8 @@ fn problem(error: &walkdir::Error, root: &Path) -> Option<FileProblem> {
     Some(FileProblem::new(path, reason))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
