@@ -189,6 +189,15 @@ pub(crate) fn counted<N: Copy + PartialEq + From<u8> + fmt::Display>(n: N, what:
     format!("{n} {what}{plural}")
 }
 
+/// The words for one, or those for any other number.
+pub(crate) fn one_or_more<N: Copy + PartialEq + From<u8>>(
+    n: N,
+    one: &'static str,
+    more: &'static str,
+) -> &'static str {
+    if n == N::from(1) { one } else { more }
+}
+
 fn megabytes(bytes: u64) -> u64 {
     bytes / 1_000_000
 }

@@ -2,14 +2,17 @@
 //! journal beside the collection file, one per process, and watched there.
 //!
 //! A journal is locked while its process lives, so that one left behind by a
-//! killed process is known as such. Nothing depends on journals: where they
-//! cannot be written or watched, loads are merely not seen from elsewhere.
+//! killed process is known as such, and removed by whoever meets it. Nothing
+//! depends on journals: where they cannot be written or watched, loads are
+//! merely not seen from elsewhere.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::thread;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind};
@@ -29,6 +32,10 @@ const MOST_FAILED: usize = 20;
 /// tells when one is killed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often a lock that is held is tried, a millisecond apart: whoever looks
+/// whether its process lives, or clears up after one, holds it for less.
+const ATTEMPTS: u32 = 50;
+
 /// Tells other processes of a load in this one. Removed when dropped.
 pub(super) struct Journal {
     /// Locked as long as this process lives.
@@ -45,8 +52,11 @@ impl Journal {
         let process = process::id();
         let lock = lock(collection, process);
         lock.parent().map_or(Ok(()), fs::create_dir_all)?;
-        let file = OpenOptions::new().create(true).write(true).truncate(true).open(&lock)?;
-        file.try_lock()?;
+        let file = claim_soon(&lock)?;
+        // One killed before may have had the same number.
+        remove_texts(&lock);
+        // Clears up after others.
+        loads(collection);
         let folder = Printable::new(folder).to_string();
         let told = LoadElsewhere { process, folder, ..LoadElsewhere::default() };
         let collection = collection.to_owned();
@@ -60,7 +70,7 @@ impl Journal {
         self.told.rate = self.pace.rate();
         self.told.left = progress.time_left(&self.pace);
         self.told.progress = progress.clone();
-        replace(&text(&self.lock), &self.told)
+        replace(&text(&self.lock), &self.lock, &self.told)
     }
 
     /// Notes a failed file, to be told of with the progress.
@@ -73,7 +83,7 @@ impl Journal {
     /// The last word, which stays until that of the next load.
     pub(super) fn end(mut self, ended: Ended) {
         self.told.ended = Some(ended);
-        if let Err(error) = replace(&last_word(&self.collection), &self.told) {
+        if let Err(error) = replace(&last_word(&self.collection), &self.lock, &self.told) {
             tracing::warn!(%error, "other processes do not see how this load ended");
         }
     }
@@ -85,19 +95,62 @@ impl Drop for Journal {
     }
 }
 
-/// The text first, as a lock without a text says nothing. What is left behind
-/// is known as such by its missing lock.
+/// Removes a journal whose lock the caller holds. The text first, as a lock
+/// without a text says nothing.
 fn remove(lock: &Path) {
-    let _ = fs::remove_file(text(lock));
+    remove_texts(lock);
     let _ = fs::remove_file(lock);
 }
 
+fn remove_texts(lock: &Path) {
+    let _ = fs::remove_file(unfinished(lock));
+    let _ = fs::remove_file(text(lock));
+}
+
 /// Readers see what was there before or what is there now, and nothing between.
-fn replace(place: &Path, told: &LoadElsewhere) -> io::Result<()> {
-    let mut fresh = place.as_os_str().to_owned();
-    fresh.push(".new");
-    fs::write(&fresh, serde_json::to_vec(told)?)?;
-    fs::rename(&fresh, place)
+/// What is unfinished has the name of the process, which tells whether it still
+/// works on it.
+fn replace(place: &Path, lock: &Path, told: &LoadElsewhere) -> io::Result<()> {
+    let unfinished = unfinished(lock);
+    let written = fs::write(&unfinished, serde_json::to_vec(told)?)
+        .and_then(|()| fs::rename(&unfinished, place));
+    // A full disk lets the file begin and not end.
+    written.inspect_err(|_| drop(fs::remove_file(&unfinished)))
+}
+
+/// Locks `lock`, which is made if it is not there, and is in its place as long
+/// as it is held. `None` if another one holds it.
+fn claim(lock: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(lock)?;
+    match file.try_lock() {
+        Ok(()) => Ok(is_still_at(&file, lock)?.then_some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn claim_soon(lock: &Path) -> io::Result<File> {
+    for _ in 1..ATTEMPTS {
+        if let Some(file) = claim(lock)? {
+            return Ok(file);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    claim(lock)?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+}
+
+/// False if the file was removed between opening and locking it: the lock of a
+/// file without a name says nothing to others.
+#[cfg(unix)]
+fn is_still_at(file: &File, place: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (held, there) = (file.metadata()?, fs::metadata(place));
+    Ok(there.is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())))
+}
+
+#[cfg(not(unix))]
+fn is_still_at(_: &File, place: &Path) -> io::Result<bool> {
+    place.try_exists()
 }
 
 /// The lock file of a process' journal.
@@ -110,6 +163,11 @@ fn lock(collection: &Path, process: u32) -> PathBuf {
 /// What the journal with this lock file says.
 fn text(lock: &Path) -> PathBuf {
     lock.with_added_extension("json")
+}
+
+/// What it is going to say.
+fn unfinished(lock: &Path) -> PathBuf {
+    lock.with_added_extension("json.new")
 }
 
 /// How the last load ended that could tell.
@@ -211,29 +269,39 @@ fn loads(collection: &Path) -> Vec<LoadElsewhere> {
     let prefix = prefix(collection);
     let folder = collection.parent().unwrap_or(Path::new("."));
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let is_lock = |name: &OsStr| {
-        let process = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
-        process.is_some_and(|process| process.iter().all(u8::is_ascii_digit))
-    };
-    let mut loads: Vec<LoadElsewhere> = entries
+    // A lock may be gone, and what it was of be left.
+    let processes: BTreeSet<u32> = entries
         .filter_map(Result::ok)
-        .filter(|entry| is_lock(&entry.file_name()))
-        .filter_map(|entry| load(&entry.path()))
-        .filter(|load| load.process != process::id())
+        .filter_map(|entry| process_of(&entry.file_name(), &prefix))
+        .filter(|process| *process != process::id())
         .collect();
-    loads.sort_by_key(|load| load.process);
-    loads
+    processes.into_iter().filter_map(|process| load(&lock(collection, process))).collect()
 }
 
-/// The load whose journal has this lock file, if its process lives.
+/// Whose journal a file is part of, by its name.
+fn process_of(name: &OsStr, prefix: &OsStr) -> Option<u32> {
+    let name = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes())?;
+    let name = str::from_utf8(name).ok()?;
+    let (process, part) = name.split_once('.').unwrap_or((name, ""));
+    let is_digits = process.bytes().all(|byte| byte.is_ascii_digit());
+    (is_digits && matches!(part, "" | "json" | "json.new")).then(|| process.parse().ok())?
+}
+
+/// The load whose journal has this lock file, if its process lives. A process
+/// that has its lock and has written nothing yet is none that is gone.
 fn load(lock: &Path) -> Option<LoadElsewhere> {
-    let file = File::open(lock).ok()?;
-    let load = read(&text(lock))?;
-    if file.try_lock_shared().is_ok() {
-        remove(lock);
-        return None;
+    match claim(lock) {
+        Ok(Some(_held)) => {
+            remove(lock);
+            None
+        }
+        Ok(None) => read(&text(lock)),
+        // In a folder that may only be read.
+        Err(_) => {
+            let file = File::open(lock).ok()?;
+            file.try_lock_shared().is_err().then(|| read(&text(lock)))?
+        }
     }
-    Some(load)
 }
 
 fn read(place: &Path) -> Option<LoadElsewhere> {
@@ -269,8 +337,90 @@ mod tests {
         let lock = lock(collection, process);
         let file = File::create(&lock).unwrap();
         file.lock().unwrap();
-        replace(&text(&lock), &load).unwrap();
+        replace(&text(&lock), &lock, &load).unwrap();
         file
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Of processes that were killed at every moment there is, beside one that
+    /// has only its lock so far, and the last word.
+    fn leftovers(home: &Path) -> File {
+        for name in ["95", "96", "96.json", "97.json.new", "98", "98.json.new", "99.json"] {
+            fs::write(home.join(format!("cars.db.load-{name}")), "").unwrap();
+        }
+        for name in ["1.json.new", "last.json"] {
+            fs::write(home.join(format!("cars.db.load-{name}")), "").unwrap();
+        }
+        let living = File::create(home.join("cars.db.load-1")).unwrap();
+        living.lock().unwrap();
+        living
+    }
+
+    const KEPT: [&str; 3] = ["cars.db.load-1", "cars.db.load-1.json.new", "cars.db.load-last.json"];
+
+    #[test]
+    fn whoever_looks_for_loads_clears_up_after_processes_that_are_gone() {
+        let home = tempfile::tempdir().unwrap();
+        let _living = leftovers(home.path());
+        assert_eq!(loads(&home.path().join("cars.db")), []);
+        assert_eq!(names(home.path()), KEPT);
+    }
+
+    #[test]
+    fn whoever_begins_a_load_clears_up_after_processes_that_are_gone() {
+        let home = tempfile::tempdir().unwrap();
+        let _living = leftovers(home.path());
+        let collection = home.path().join("cars.db");
+        // One that had our number.
+        let ours = lock(&collection, process::id());
+        for place in [&ours, &text(&ours), &unfinished(&ours)] {
+            fs::write(place, "").unwrap();
+        }
+        let journal = Journal::begin(&collection, Path::new("/cars")).unwrap();
+        assert!(ours.exists() && !text(&ours).exists() && !unfinished(&ours).exists());
+        drop(journal);
+        assert_eq!(names(home.path()), KEPT);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_a_full_disk_keeps_from_being_written_leaves_nothing_behind() {
+        let home = tempfile::tempdir().unwrap();
+        let collection = home.path().join("cars.db");
+        let mut journal = Journal::begin(&collection, Path::new("/cars")).unwrap();
+        std::os::unix::fs::symlink("/dev/full", unfinished(&journal.lock)).unwrap();
+        let error = journal.tell(&progress(1)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(fs::symlink_metadata(unfinished(&journal.lock)).is_err());
+        std::os::unix::fs::symlink("/dev/full", unfinished(&journal.lock)).unwrap();
+        journal.end(Ended::Failed);
+        assert_eq!(names(home.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_lock_stays_in_its_place_however_many_clear_up() {
+        let home = tempfile::tempdir().unwrap();
+        let lock = lock(&home.path().join("cars.db"), 1);
+        thread::scope(|scope| {
+            let living = scope.spawn(|| {
+                for _ in 0..300 {
+                    let held = claim_soon(&lock).unwrap();
+                    assert!(is_still_at(&held, &lock).unwrap());
+                    thread::yield_now();
+                    assert!(is_still_at(&held, &lock).unwrap());
+                }
+            });
+            while !living.is_finished() {
+                load(&lock);
+            }
+        });
     }
 
     #[test]

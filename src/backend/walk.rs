@@ -19,6 +19,15 @@ pub(super) enum Found {
     Problem(FileProblem),
 }
 
+/// A link to a folder that a walk follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Link {
+    /// Where it is, relative to the folder that is walked.
+    pub(super) place: PathBuf,
+    /// The folder it leads to, as the system names it.
+    pub(super) target: PathBuf,
+}
+
 /// Walks what is at or below `start` in the canonical `folder`, in the order
 /// of names; hidden files, unfinished ones and what operating systems leave
 /// behind are passed over.
@@ -29,17 +38,32 @@ pub(super) enum Found {
 /// and any number of links to links costs no more than what they lead to.
 pub(super) fn walk(folder: &Path, start: &Path) -> impl Iterator<Item = Found> + use<> {
     let root = folder.to_owned();
-    let mut links = Links { root: root.clone(), followed: HashSet::new() };
+    entries(folder, start).filter_map(move |entry| match entry {
+        Ok(entry) => is_picture(&entry).then(|| Found::Picture(relative(entry.path(), &root))),
+        Err(error) => problem(&error, &root).map(Found::Problem),
+    })
+}
+
+/// The links to folders that a walk of all of the canonical `folder` follows.
+pub(super) fn links(folder: &Path) -> impl Iterator<Item = Link> + use<> {
+    let root = folder.to_owned();
+    entries(folder, folder).filter_map(Result::ok).filter_map(move |entry| {
+        let is_link = entry.path_is_symlink() && entry.file_type().is_dir();
+        // One that is gone already leads nowhere.
+        let target = entry.path().canonicalize().ok().filter(|_| is_link)?;
+        Some(Link { place: relative(entry.path(), &root), target })
+    })
+}
+
+/// All that a walk comes by.
+fn entries(folder: &Path, start: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<> {
+    let mut links = Links::on_the_way(folder, start);
     WalkDir::new(start)
         .follow_links(true)
         .min_depth(1)
         .sort_by_file_name()
         .into_iter()
         .filter_entry(move |entry| !is_junk(entry.file_name()) && links.leads_on(entry))
-        .filter_map(move |entry| match entry {
-            Ok(entry) => is_picture(&entry).then(|| Found::Picture(relative(entry.path(), &root))),
-            Err(error) => problem(&error, &root).map(Found::Problem),
-        })
 }
 
 /// The links met so far.
@@ -50,6 +74,14 @@ struct Links {
 }
 
 impl Links {
+    /// Those that lead to `start`.
+    fn on_the_way(root: &Path, start: &Path) -> Self {
+        let below = start.ancestors().take_while(|above| *above != root);
+        let links = below.filter(|above| above.is_symlink());
+        let followed = links.filter_map(|link| link.canonicalize().ok()).collect();
+        Self { root: root.to_owned(), followed }
+    }
+
     /// Whether `entry` is no link, or one to what is not met otherwise.
     fn leads_on(&mut self, entry: &DirEntry) -> bool {
         if !entry.path_is_symlink() {
@@ -121,4 +153,56 @@ fn problem(error: &walkdir::Error, root: &Path) -> Option<FileProblem> {
         Some(e) => format!("cannot be opened: {e}"),
     };
     Some(FileProblem::new(path, reason))
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn pictures(folder: &Path, start: &str) -> Vec<PathBuf> {
+        let start = if start.is_empty() { folder.to_owned() } else { folder.join(start) };
+        let picture = |found| match found {
+            Found::Picture(path) => Some(path),
+            Found::Problem(_) => None,
+        };
+        walk(folder, &start).filter_map(picture).collect()
+    }
+
+    /// A folder with a link to one outside, in which a link leads back up, and
+    /// with links to what is met anyway.
+    fn linked(home: &Path) -> PathBuf {
+        let (cars, out) = (home.join("cars"), home.join("out"));
+        fs::create_dir_all(cars.join("here")).unwrap();
+        fs::create_dir_all(out.join("deep")).unwrap();
+        fs::write(out.join("x.jpg"), "x").unwrap();
+        fs::write(out.join("deep/y.jpg"), "y").unwrap();
+        symlink("../out", cars.join("away")).unwrap();
+        symlink("../out", cars.join("twin")).unwrap();
+        symlink("here", cars.join("again")).unwrap();
+        symlink("..", cars.join("up")).unwrap();
+        symlink("../../out", out.join("deep/back")).unwrap();
+        cars.canonicalize().unwrap()
+    }
+
+    #[test]
+    fn a_walk_that_starts_behind_a_link_does_not_follow_it_once_more() {
+        let home = tempfile::tempdir().unwrap();
+        let cars = linked(home.path());
+        let all = ["away/deep/y.jpg", "away/x.jpg"].map(PathBuf::from);
+        assert_eq!(pictures(&cars, ""), all);
+        assert_eq!(pictures(&cars, "away"), all);
+        assert_eq!(pictures(&cars, "away/deep"), all[..1]);
+    }
+
+    #[test]
+    fn the_links_that_a_walk_follows_are_known() {
+        let home = tempfile::tempdir().unwrap();
+        let cars = linked(home.path());
+        let link = Link { place: "away".into(), target: cars.with_file_name("out") };
+        assert_eq!(links(&cars).collect::<Vec<_>>(), [link]);
+    }
 }

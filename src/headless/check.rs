@@ -11,7 +11,7 @@ use crate::backend::{
 };
 use crate::domain::Printable;
 use crate::pace::Pace;
-use crate::progress::{Line, check_line, counted};
+use crate::progress::{Line, check_line, counted, one_or_more};
 
 /// Says what is wrong with the collection, and mends it if it is to `repair`
 /// it.
@@ -87,20 +87,25 @@ fn summarise_repair(mended: &Mended, output: &mut Output<'_>) -> io::Result<()> 
 fn advise(checked: &Checked, output: &mut Output<'_>) -> io::Result<()> {
     let findings = left(checked);
     if findings.missing > 0 {
-        let text = format!("{} whose files are not there", pictures(findings.missing));
-        output.note(
-            &text,
-            Some("`carlens load` hides them; `carlens move OLD NEW` follows a folder"),
-        )?;
+        let missing = findings.missing;
+        let whose = one_or_more(missing, "whose file is", "whose files are");
+        let hint = format!(
+            "`carlens load` hides {}; `carlens move OLD NEW` follows a folder",
+            them(missing)
+        );
+        output.note(&format!("{} {whose} not there", pictures(missing)), Some(&hint))?;
     }
     if findings.back > 0 {
-        let text = format!("{} hidden though the files are there", pictures(findings.back));
-        output.note(&text, Some("`carlens load` shows them again"))?;
+        let back = findings.back;
+        let files = one_or_more(back, "file is", "files are");
+        let text = format!("{} hidden though the {files} there", pictures(back));
+        output.note(&text, Some(&format!("`carlens load` shows {} again", them(back))))?;
     }
     match &checked.mended {
         Some(mended) if mended.lost > 0 => {
             let text = format!("{} lost", pictures(mended.lost));
-            output.note(&text, Some("`carlens load` embeds them again"))?;
+            let hint = format!("`carlens load` embeds {} again", them(mended.lost));
+            output.note(&text, Some(&hint))?;
         }
         None if !findings.is_clean() => output.hint("`carlens check --repair` mends it")?,
         _ => {}
@@ -113,23 +118,42 @@ fn advise(checked: &Checked, output: &mut Output<'_>) -> io::Result<()> {
 
 fn described(fault: Fault, count: u64) -> String {
     let counted = |what| counted(count, what);
+    let either = |one, more| one_or_more(count, one, more);
     match fault {
         Fault::File => format!("the file is damaged: {}", counted("finding")),
         Fault::Row => format!("{} with values that make no sense", counted("picture")),
         Fault::NoFolder => format!("{} of no folder", counted("picture")),
-        Fault::NoEmbedding => format!("{} without an embedding", counted("picture")),
+        Fault::NoEmbedding => {
+            format!("{} without {}", counted("picture"), either("an embedding", "embeddings"))
+        }
         Fault::ShownAndHidden => format!("{} both shown and hidden", counted("picture")),
-        Fault::Orphan => format!("{} without a picture", counted("embedding")),
-        Fault::Vector => format!("{} with a broken embedding", counted("picture")),
-        Fault::Length => format!("{} whose embedding is not of unit length", counted("picture")),
+        Fault::Orphan => {
+            format!("{} without {}", counted("embedding"), either("a picture", "pictures"))
+        }
+        Fault::Vector => {
+            let broken = either("a broken embedding", "broken embeddings");
+            format!("{} with {broken}", counted("picture"))
+        }
+        Fault::Length => {
+            let whose = either("whose embedding is", "whose embeddings are");
+            format!("{} {whose} not of unit length", counted("picture"))
+        }
         Fault::Duplicate => format!("{} stored twice", counted("file")),
         Fault::Numbering => format!("{} with wrong numbers of changes", counted("space")),
-        Fault::Matrix => format!("{} that differs from the collection", counted("matrix file")),
+        Fault::Matrix => {
+            let differ = either("differs", "differ");
+            format!("{} that {differ} from the collection", counted("matrix file"))
+        }
     }
 }
 
 fn pictures(count: u64) -> String {
     counted(count, "picture")
+}
+
+/// So many pictures, once they have been named.
+fn them(count: u64) -> &'static str {
+    one_or_more(count, "it", "them")
 }
 
 /// A check as it is now.
@@ -145,5 +169,65 @@ impl Underway for Checking<'_> {
 
     fn object(&self) -> Value {
         json_lines::check_progress(&self.progress, self.pace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::headless::Style;
+
+    #[test]
+    fn one_fault_is_told_of_as_one() {
+        let both = |fault| [described(fault, 1), described(fault, 2)];
+        assert_eq!(
+            both(Fault::Matrix),
+            [
+                "1 matrix file that differs from the collection",
+                "2 matrix files that differ from the collection"
+            ]
+        );
+        assert_eq!(
+            both(Fault::Length),
+            [
+                "1 picture whose embedding is not of unit length",
+                "2 pictures whose embeddings are not of unit length"
+            ]
+        );
+        assert_eq!(
+            both(Fault::Orphan),
+            ["1 embedding without a picture", "2 embeddings without pictures"]
+        );
+    }
+
+    fn advice(count: u64) -> String {
+        let findings = Findings { missing: count, back: count, ..Findings::default() };
+        let mended = Mended { lost: count, ..Mended::default() };
+        let checked = Checked { findings, mended: Some(mended), left: None };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        advise(&checked, &mut Output::new(&mut out, &mut err, Style::Silent)).unwrap();
+        String::from_utf8(err).unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_picture_is_told_of_as_one() {
+        assert_eq!(
+            advice(1),
+            "1 picture whose file is not there\n\
+             hint: `carlens load` hides it; `carlens move OLD NEW` follows a folder\n\
+             1 picture hidden though the file is there\n\
+             hint: `carlens load` shows it again\n\
+             1 picture lost\n\
+             hint: `carlens load` embeds it again\n"
+        );
+        assert_eq!(
+            advice(2),
+            "2 pictures whose files are not there\n\
+             hint: `carlens load` hides them; `carlens move OLD NEW` follows a folder\n\
+             2 pictures hidden though the files are there\n\
+             hint: `carlens load` shows them again\n\
+             2 pictures lost\n\
+             hint: `carlens load` embeds them again\n"
+        );
     }
 }

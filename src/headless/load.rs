@@ -12,7 +12,7 @@ use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Prune, Remark, Requ
 use crate::cli::PruneChoice;
 use crate::domain::{FileProblem, Printable};
 use crate::pace::Pace;
-use crate::progress::{Line, counted, failed_before, load_line, load_summary};
+use crate::progress::{Line, counted, failed_before, load_line, load_summary, one_or_more};
 
 /// Loads `folder`; without one the folders the collection has, or else
 /// `fallback`. Prints a summary.
@@ -204,12 +204,16 @@ impl<'a, 'b> Load<'a, 'b> {
         self.output.tell_programs(&json_lines::planned(&plan))?;
         if plan.new_space {
             for other in &plan.other_models {
+                let either = |one, more| one_or_more(other.pictures.pictures, one, more);
                 let text = format!(
-                    "the collection holds {} pictures embedded by {}, which stay as they are; \
-                     embedding with {} beside them",
+                    "the collection holds {} {} embedded by {}, which {}; embedding with {} \
+                     beside {}",
                     other.pictures,
+                    either("picture", "pictures"),
                     other.model_name(),
+                    either("stays as it is", "stay as they are"),
                     Printable::new(&plan.model.name),
+                    either("it", "them"),
                 );
                 self.output.note(&text, None)?;
             }
@@ -258,7 +262,8 @@ impl<'a, 'b> Load<'a, 'b> {
     /// Whether the answer is yes; `None` where nobody can be asked.
     fn may_erase(&mut self, gone: usize) -> io::Result<Option<bool>> {
         let folder = Printable::new(&self.folder).to_string();
-        let what = format!("{} of {folder} whose files are gone", counted(gone, "picture"));
+        let whose = one_or_more(gone, "whose file is", "whose files are");
+        let what = format!("{} of {folder} {whose} gone", counted(gone, "picture"));
         let question = format!("erase {what}?");
         let answer = self.output.ask(&question)?;
         if answer.is_none() {
@@ -275,13 +280,21 @@ impl<'a, 'b> Load<'a, 'b> {
         if missing == 0 {
             return Ok(());
         }
-        self.output.warn(&Remark {
-            text: format!(
-                "{missing} pictures have lost their files, so many at once as if a disk was \
-                 missing; they are not hidden"
-            ),
-            hint: "if they are gone for good, `carlens load --prune` erases them".into(),
-        })
+        let (text, hint) = if missing == 1 {
+            (
+                "1 picture has lost its file, as if a disk was missing; it is not hidden".into(),
+                "if it is gone for good, `carlens load --prune` erases it",
+            )
+        } else {
+            (
+                format!(
+                    "{missing} pictures have lost their files, so many at once as if a disk was \
+                     missing; they are not hidden"
+                ),
+                "if they are gone for good, `carlens load --prune` erases them",
+            )
+        };
+        self.output.warn(&Remark { text, hint: hint.into() })
     }
 
     fn outcome(&mut self) -> io::Result<Outcome> {
@@ -390,6 +403,25 @@ fn outermost(folders: Vec<PathBuf>) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::headless::Style;
+
+    #[tokio::test]
+    async fn one_picture_that_is_missing_is_told_of_as_one() {
+        let warning = |missing| {
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            let mut output = Output::new(&mut out, &mut err, Style::Silent);
+            let mut load = Load::new("/cars".into(), &mut output);
+            load.progress.missing = missing;
+            load.warn_of_missing().unwrap();
+            String::from_utf8(err).unwrap()
+        };
+        assert_eq!(
+            warning(1),
+            "warning: 1 picture has lost its file, as if a disk was missing; it is not hidden\n\
+             hint: if it is gone for good, `carlens load --prune` erases it\n"
+        );
+        assert!(warning(2).starts_with("warning: 2 pictures have lost their files, so many"));
+    }
 
     #[test]
     fn folders_in_others_need_no_load_of_their_own() {

@@ -195,6 +195,30 @@ async fn what_changes_in_a_watched_folder_is_loaded_as_it_happens() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_a_link_leads_to_is_followed_from_when_the_link_appears() {
+    use std::os::unix::fs::symlink;
+
+    let mut library = Library::with(12);
+    let outside = library.path("../outside");
+    fs::create_dir(&outside).unwrap();
+    write(&outside.join("a.png"), 90);
+    let (id, folders) = (RequestId(100), vec![library.scene.cars()]);
+    library.backend.send(Request::Watch { id, folders }).await;
+    assert_eq!(library.change().await.embedded, 12);
+    symlink("../outside", library.path("lk")).unwrap();
+    assert_eq!(library.change().await.embedded, 1);
+    write(&outside.join("b.png"), 91);
+    assert_eq!(library.change().await.embedded, 1);
+    fs::remove_file(outside.join("a.png")).unwrap();
+    assert_eq!(library.change().await.hidden, 1);
+    fs::remove_file(library.path("lk")).unwrap();
+    assert_eq!(library.change().await.hidden, 1);
+    library.backend.send(Request::Cancel(id)).await;
+    assert_eq!(library.names().await.len(), 12);
+}
+
 #[tokio::test]
 async fn watching_a_folder_holds_no_other_load_up() {
     let mut library = Library::with(3);

@@ -1,11 +1,13 @@
 //! The changes of one burst of events, put together.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use notify::event::{AccessKind, AccessMode, CreateKind, EventKind};
+use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind};
 
-use crate::backend::walk;
+use crate::backend::walk::{self, Link};
 
 /// With more changed folders than this, everything is looked at.
 const MANY: usize = 1000;
@@ -37,16 +39,39 @@ pub(super) struct Below {
     pub(super) root: PathBuf,
     /// Its files change with every look at the folder, and are no pictures.
     pub(super) collection: PathBuf,
+    /// The links to other folders, which are watched by their own names, once
+    /// they are known.
+    pub(super) links: OnceLock<Vec<Link>>,
 }
 
 impl Below {
-    /// Where `path` is in the watched folder, which it may not be.
-    fn place<'a>(&self, path: &'a Path) -> Option<&'a Path> {
-        path.strip_prefix(&self.root).ok()
+    pub(super) fn links(&self) -> &[Link] {
+        self.links.get().map(Vec::as_slice).unwrap_or_default()
     }
 
-    fn matters(&self, path: &Path) -> bool {
-        !self.is_of_collection(path) && !self.place(path).is_some_and(walk::passes_over)
+    /// Where `path` is in the watched folder: at several places if links lead
+    /// there, or nowhere.
+    fn places(&self, path: &Path) -> Vec<PathBuf> {
+        let own = path.strip_prefix(&self.root).ok().map(Path::to_owned);
+        let linked = self.links().iter().filter_map(|link| {
+            let rest = path.strip_prefix(&link.target).ok()?;
+            // Joined to nothing, a path ends with a slash.
+            let at_target = rest.as_os_str().is_empty();
+            Some(if at_target { link.place.clone() } else { link.place.join(rest) })
+        });
+        own.into_iter().chain(linked).collect()
+    }
+
+    /// Whether there may be other links now that something was made, renamed or
+    /// removed at `path`.
+    fn may_change_links(&self, path: &Path) -> bool {
+        let is_file = |found: fs::Metadata| found.file_type().is_file();
+        let was_link = |link: &Link| {
+            self.root.join(&link.place).starts_with(path) || link.target.starts_with(path)
+        };
+        // A folder may have links in it.
+        fs::symlink_metadata(path).is_ok_and(|found| !is_file(found))
+            || self.links().iter().any(was_link)
     }
 
     fn is_of_collection(&self, path: &Path) -> bool {
@@ -63,6 +88,8 @@ impl Below {
 pub(super) struct Burst {
     /// `None` as long as nothing has changed.
     pub(super) changed: Option<Changed>,
+    /// Whether links to folders may have come, gone or changed.
+    pub(super) links: bool,
     /// Why no more is told, if that is so.
     pub(super) ended: Option<notify::Error>,
 }
@@ -83,18 +110,34 @@ impl Burst {
         if !is_change(event.kind) {
             return false;
         }
-        let is_new_folder = event.kind == EventKind::Create(CreateKind::Folder);
         let mut any = false;
-        for path in event.paths.iter().filter(|path| below.matters(path)) {
-            any = true;
-            let folder = if is_new_folder { Some(path.as_path()) } else { path.parent() };
-            match folder.and_then(|folder| below.place(folder)) {
-                Some(folder) => self.folder(folder),
-                // The watched folder itself.
-                None => return self.everything(),
+        for path in event.paths.iter().filter(|path| !below.is_of_collection(path)) {
+            let places = below.places(path);
+            if places.is_empty() {
+                return self.everything();
             }
+            let mut matters = false;
+            for place in places.iter().filter(|place| !walk::passes_over(place)) {
+                matters = true;
+                self.at(place, event.kind);
+            }
+            self.links |= matters && is_change_of_names(event.kind) && below.may_change_links(path);
+            any |= matters;
         }
         any
+    }
+
+    /// Something has changed at this place in the watched folder.
+    fn at(&mut self, place: &Path, kind: EventKind) {
+        let is_new_folder = kind == EventKind::Create(CreateKind::Folder);
+        let folder = if is_new_folder { Some(place) } else { place.parent() };
+        match folder {
+            Some(folder) => self.folder(folder),
+            // The watched folder itself.
+            None => {
+                self.everything();
+            }
+        }
     }
 
     fn everything(&mut self) -> bool {
@@ -124,15 +167,25 @@ fn is_change(kind: EventKind) -> bool {
     }
 }
 
+/// Whether something was made, renamed or removed.
+fn is_change_of_names(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use notify::Event;
-    use notify::event::{Flag, ModifyKind, RenameMode};
+    use notify::event::{Flag, RemoveKind, RenameMode};
 
     use super::*;
 
     fn below() -> Below {
-        Below { root: "/cars".into(), collection: "/cars/data/mine.db".into() }
+        let link = |place: &str, target: &str| Link { place: place.into(), target: target.into() };
+        let links = vec![link("a/lk", "/out"), link("lk", "/out/deep"), link("b", "/cars/.old")];
+        Below { root: "/cars".into(), collection: "/cars/data/mine.db".into(), links: links.into() }
     }
 
     fn after(events: impl IntoIterator<Item = Event>) -> Option<Changed> {
@@ -194,6 +247,34 @@ mod tests {
         let above = event(WRITTEN, &["/cars/a/x.jpg"]);
         assert_eq!(after([new.clone(), above.clone()]), folders(&["a"]));
         assert_eq!(after([above, new]), folders(&["a"]));
+    }
+
+    #[test]
+    fn what_changes_behind_a_link_changes_where_the_link_is() {
+        assert_eq!(after([event(WRITTEN, &["/out/x.jpg"])]), folders(&["a/lk"]));
+        let both = folders(&["a/lk/deep", "lk"]);
+        assert_eq!(after([event(WRITTEN, &["/out/deep/x.jpg"])]), both);
+        assert_eq!(after([event(WRITTEN, &["/out/.git/x.jpg"])]), None);
+        // Hidden, and yet what a link leads to.
+        assert_eq!(after([event(WRITTEN, &["/cars/.old/x.jpg"])]), folders(&["b"]));
+        let new = event(EventKind::Create(CreateKind::Folder), &["/out/new"]);
+        assert_eq!(after([new]), folders(&["a/lk/new"]));
+    }
+
+    #[test]
+    fn links_may_be_others_when_one_goes_with_its_folder_or_loses_its_target() {
+        let links_after = |path: &str| {
+            let mut burst = Burst::default();
+            let removed = event(EventKind::Remove(RemoveKind::Any), &[path]);
+            assert!(burst.add(Ok(removed), &below()));
+            burst.links
+        };
+        for path in ["/cars/a/lk", "/cars/a", "/out", "/out/deep"] {
+            assert!(links_after(path), "{path}");
+        }
+        for path in ["/cars/a/lk.jpg", "/cars/a/x.jpg", "/out/x.jpg"] {
+            assert!(!links_after(path), "{path}");
+        }
     }
 
     #[test]

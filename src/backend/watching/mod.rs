@@ -2,23 +2,29 @@
 //!
 //! The system tells where it can. Where it cannot, as on network file
 //! systems, everything is said to have changed every now and then.
+//!
+//! What links lead to is watched as well, where a walk of the folder follows
+//! them: each such folder by its own name, so that a change is told of where
+//! the link is. When a link comes or goes, all is watched anew.
 
 mod burst;
 mod mounts;
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
 pub(super) use self::burst::Changed;
 use self::burst::{Below, Burst};
+use super::walk::{self, Link};
 use crate::domain::Printable;
 
 /// A burst is over after this long without an event.
@@ -44,6 +50,13 @@ pub(super) enum Means {
     },
 }
 
+/// What the system tells of.
+struct Watched {
+    below: Arc<Below>,
+    /// Tells as long as it lives.
+    _watcher: RecommendedWatcher,
+}
+
 /// What the watcher's thread has told and nobody has taken yet.
 #[derive(Default)]
 struct Told {
@@ -63,8 +76,8 @@ pub(super) struct Watching {
     collection: PathBuf,
     means: Means,
     told: Arc<Told>,
-    watcher: Option<RecommendedWatcher>,
-    identity: Option<Identity>,
+    watched: Option<Watched>,
+    known: Known,
     /// When the first and the latest events of the burst were heard of.
     heard: Option<(Instant, Instant)>,
     next_poll: Instant,
@@ -80,18 +93,20 @@ impl Watching {
         let told = Arc::new(Told::default());
         // Before the watching, so that one replaced meanwhile is noticed.
         let identity = identity(folder);
-        let (watcher, means) = match watch(folder, collection, &told) {
-            Ok(watcher) => (Some(watcher), Means::Notifications),
+        let (watched, means) = match watch(folder, collection, &told) {
+            Ok(watched) => (Some(watched), Means::Notifications),
             Err(reason) => (None, Means::Polling { every: POLLING, reason }),
         };
+        let links = watched.as_ref().map(|watched| watched.below.links()).unwrap_or_default();
+        let known = Known::new(folder, identity, links);
         let now = Instant::now();
         Self {
             folder: folder.to_owned(),
             collection: collection.to_owned(),
             means,
             told,
-            watcher,
-            identity,
+            watched,
+            known,
             heard: None,
             next_poll: now + POLLING,
             next_presence: now + PRESENCE,
@@ -132,33 +147,56 @@ impl Watching {
 
     /// When there is something to do next, unless an event comes first.
     fn due(&self) -> Instant {
-        let poll = self.watcher.is_none().then_some(self.next_poll);
+        let poll = self.watched.is_none().then_some(self.next_poll);
         [self.settled(), poll].into_iter().flatten().fold(self.next_presence, Instant::min)
     }
 
     async fn look(&mut self) -> Option<Changed> {
         let now = Instant::now();
         if self.settled().is_some_and(|settled| settled <= now) {
+            let links = self.told.burst(|burst| burst.links);
+            let watched = self.watched.as_ref().filter(|_| links);
+            if let Some(below) = watched.map(|watched| Arc::clone(&watched.below)) {
+                let are_others = move || walk::links(&below.root).ne(below.links().iter().cloned());
+                if self.begin_anew_if(are_others).await {
+                    return Some(Changed::Everything);
+                }
+            }
             return self.take();
         }
         if self.next_presence <= now {
-            let (folder, collection) = (self.folder.clone(), self.collection.clone());
-            let known = self.identity;
-            let anew = spawn_blocking(move || {
-                (identity(&folder) != known).then(|| Self::begin(&folder, &collection))
-            });
-            // A panic in there would be a bug, and no reason to stop.
-            if let Some(anew) = anew.await.unwrap_or_default() {
-                *self = anew;
+            let (folder, known) = (self.folder.clone(), self.known.clone());
+            if self.begin_anew_if(move || known.is_other(&folder)).await {
                 return Some(Changed::Everything);
             }
             self.next_presence = Instant::now() + PRESENCE;
         }
-        if self.watcher.is_none() && self.next_poll <= now {
+        if self.watched.is_none() && self.next_poll <= now {
             self.next_poll = now + POLLING;
-            return self.identity.map(|_| Changed::Everything);
+            return self.known.folder.map(|_| Changed::Everything);
         }
         None
+    }
+
+    /// Watches all of it anew if that is needed; says whether it was. What was
+    /// told until then is told no more.
+    async fn begin_anew_if(&mut self, needed: impl FnOnce() -> bool + Send + 'static) -> bool {
+        let (folder, collection) = (self.folder.clone(), self.collection.clone());
+        let known = self.known.clone();
+        let anew = spawn_blocking(move || {
+            needed().then(|| {
+                let mut anew = Self::begin(&folder, &collection);
+                anew.known.remember(&folder, known);
+                anew
+            })
+        });
+        // A panic in there would be a bug, and no reason to stop.
+        let anew = anew.await.unwrap_or_default();
+        let begun = anew.is_some();
+        if let Some(anew) = anew {
+            *self = anew;
+        }
+        begun
     }
 
     /// The burst in hand, which ends the watching if it was the last one.
@@ -166,7 +204,7 @@ impl Watching {
         self.heard = None;
         let burst = self.told.burst(std::mem::take);
         if let Some(error) = &burst.ended {
-            self.watcher = None;
+            self.watched = None;
             self.means = Means::Polling { every: POLLING, reason: reason(error) };
             self.next_poll = Instant::now() + POLLING;
         }
@@ -175,7 +213,7 @@ impl Watching {
 }
 
 /// Has the system tell of changes below `folder`, or says why it does not.
-fn watch(folder: &Path, collection: &Path, told: &Arc<Told>) -> Result<RecommendedWatcher, String> {
+fn watch(folder: &Path, collection: &Path, told: &Arc<Told>) -> Result<Watched, String> {
     // As the system names it, so that its paths can be told from this one.
     let root = fs::canonicalize(folder).map_err(|error| {
         format!("{} cannot be opened just now ({error})", Printable::new(folder))
@@ -189,16 +227,45 @@ fn watch(folder: &Path, collection: &Path, told: &Arc<Told>) -> Result<Recommend
             Printable::new(&mount.kind)
         ));
     }
-    let tell = Arc::clone(told);
-    let below = Below { root: root.clone(), collection: collection.to_owned() };
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if tell.burst(|burst| burst.add(event, &below)) {
+    let (tell, links) = (Arc::clone(told), OnceLock::new());
+    let below = Arc::new(Below { root, collection: collection.to_owned(), links });
+    let of = Arc::clone(&below);
+    let hear = move |event: notify::Result<notify::Event>| {
+        if tell.burst(|burst| burst.add(event, &of)) {
             tell.news.notify_one();
         }
-    })
-    .map_err(|error| reason(&error))?;
-    watcher.watch(&root, RecursiveMode::Recursive).map_err(|error| reason(&error))?;
-    Ok(watcher)
+    };
+    // It would follow each of them, again and again where they make a loop.
+    let config = Config::default().with_follow_symlinks(false);
+    let mut watcher = RecommendedWatcher::new(hear, config).map_err(|error| reason(&error))?;
+    watcher.watch(&below.root, RecursiveMode::Recursive).map_err(|error| reason(&error))?;
+    let links = watch_behind_links(&mut watcher, &below.root).map_err(|error| reason(&error))?;
+    below.links.get_or_init(|| links);
+    Ok(Watched { below, _watcher: watcher })
+}
+
+/// Has the system tell of what links below `root` lead to as well; returns the
+/// links.
+fn watch_behind_links(watcher: &mut RecommendedWatcher, root: &Path) -> notify::Result<Vec<Link>> {
+    let mut watched = HashSet::new();
+    // Until there are no others: a folder may have got one before it was watched.
+    loop {
+        let links: Vec<Link> = walk::links(root).collect();
+        let before = watched.len();
+        for Link { target, .. } in &links {
+            if !watched.insert(target.clone()) {
+                continue;
+            }
+            match watcher.watch(target, RecursiveMode::Recursive) {
+                // Gone already, or not to be read: the load says so.
+                Err(_) if fs::read_dir(target).is_err() => {}
+                outcome => outcome?,
+            }
+        }
+        if watched.len() == before {
+            return Ok(links);
+        }
+    }
 }
 
 /// Why the system does not tell of changes, and what may help.
@@ -219,6 +286,41 @@ fn reason(error: &notify::Error) -> String {
 /// What tells a folder from another one that came in its place: device and
 /// number on the device.
 type Identity = (u64, u64);
+
+/// Which folders they are that are watched.
+#[derive(Debug, Clone)]
+struct Known {
+    /// The watched one, if it is there.
+    folder: Option<Identity>,
+    /// What links lead to, by where the links are; nothing, if they once did.
+    links: HashMap<PathBuf, Option<Identity>>,
+}
+
+impl Known {
+    fn new(folder: &Path, known: Option<Identity>, links: &[Link]) -> Self {
+        let linked = |link: &Link| (link.place.clone(), identity(&folder.join(&link.place)));
+        Self { folder: known, links: links.iter().map(linked).collect() }
+    }
+
+    /// Whether others are there now. Nothing tells of a disk that is taken out,
+    /// nor of one that is put in.
+    fn is_other(&self, folder: &Path) -> bool {
+        let mut links = self.links.iter();
+        identity(folder) != self.folder
+            || links.any(|(place, known)| identity(&folder.join(place)) != *known)
+    }
+
+    /// Keeps in mind those links of `before` that lead nowhere now.
+    fn remember(&mut self, folder: &Path, before: Self) {
+        let leads_nowhere = |place: &PathBuf| {
+            let link = folder.join(place);
+            link.is_symlink() && !link.exists()
+        };
+        for place in before.links.into_keys().filter(leads_nowhere) {
+            self.links.entry(place).or_insert(None);
+        }
+    }
+}
 
 /// `None` if there is no such folder.
 fn identity(folder: &Path) -> Option<Identity> {

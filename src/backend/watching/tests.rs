@@ -14,7 +14,7 @@ fn watched(folder: &Path) -> Watching {
 }
 
 fn below(root: &Path) -> Below {
-    Below { root: root.to_owned(), collection: "/cars.db".into() }
+    Below { root: root.to_owned(), collection: "/cars.db".into(), links: OnceLock::new() }
 }
 
 fn tell(told: &Told, root: &Path, path: &str) {
@@ -56,7 +56,7 @@ async fn a_folder_that_goes_and_comes_back_is_watched_again() {
     fs::create_dir(&cars).unwrap();
     let mut watching = watched(&cars);
     fs::rename(&cars, &away).unwrap();
-    while watching.identity.is_some() {
+    while watching.known.folder.is_some() {
         assert_eq!(watching.changed().await, Changed::Everything);
     }
     assert!(matches!(watching.means(), Means::Polling { .. }));
@@ -108,4 +108,108 @@ async fn when_watches_run_out_everything_is_looked_at_now_and_then() {
     let begun = Instant::now();
     assert_eq!(watching.changed().await, Changed::Everything);
     assert!(begun.elapsed() >= POLLING && begun.elapsed() < POLLING + PRESENCE);
+}
+
+/// What links do to watching.
+#[cfg(unix)]
+mod links {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// Two folders beside each other, the first of which is watched.
+    fn two(home: &Path) -> (PathBuf, PathBuf) {
+        let (cars, out) = (home.join("cars"), home.join("out"));
+        fs::create_dir(&cars).unwrap();
+        fs::create_dir(&out).unwrap();
+        (cars, out)
+    }
+
+    #[tokio::test]
+    async fn what_a_new_link_leads_to_is_watched_as_long_as_the_link_is_there() {
+        let home = tempfile::tempdir().unwrap();
+        let (cars, out) = two(home.path());
+        let mut watching = watched(&cars);
+        symlink("../out", cars.join("lk")).unwrap();
+        assert_eq!(watching.changed().await, Changed::Everything);
+        fs::write(out.join("x.jpg"), "x").unwrap();
+        assert_eq!(watching.changed().await, folders(&["lk"]));
+        fs::create_dir(out.join("new")).unwrap();
+        fs::write(out.join("new/x.jpg"), "x").unwrap();
+        assert_eq!(watching.changed().await, folders(&["lk/new"]));
+        fs::remove_file(out.join("new/x.jpg")).unwrap();
+        assert_eq!(watching.changed().await, folders(&["lk/new"]));
+        fs::remove_file(cars.join("lk")).unwrap();
+        assert_eq!(watching.changed().await, Changed::Everything);
+        fs::write(out.join("y.jpg"), "y").unwrap();
+        fs::write(cars.join("y.jpg"), "y").unwrap();
+        assert_eq!(watching.changed().await, folders(&[""]));
+    }
+
+    #[tokio::test]
+    async fn links_in_a_folder_that_appears_are_followed() {
+        let home = tempfile::tempdir().unwrap();
+        let (cars, out) = two(home.path());
+        let aside = home.path().join("aside");
+        fs::create_dir_all(aside.join("deep")).unwrap();
+        symlink(&out, aside.join("deep/lk")).unwrap();
+        let mut watching = watched(&cars);
+        fs::rename(&aside, cars.join("aside")).unwrap();
+        assert_eq!(watching.changed().await, Changed::Everything);
+        fs::write(out.join("x.jpg"), "x").unwrap();
+        assert_eq!(watching.changed().await, folders(&["aside/deep/lk"]));
+        fs::rename(cars.join("aside"), &aside).unwrap();
+        assert_eq!(watching.changed().await, Changed::Everything);
+    }
+
+    #[tokio::test]
+    async fn links_to_what_is_met_anyway_are_not_followed() {
+        let home = tempfile::tempdir().unwrap();
+        let (cars, out) = two(home.path());
+        fs::create_dir(cars.join("here")).unwrap();
+        for (target, link) in [("here", "again"), ("..", "up"), ("../out", "away")] {
+            symlink(target, cars.join(link)).unwrap();
+        }
+        let mut watching = watched(&cars);
+        fs::write(cars.join("here/x.jpg"), "x").unwrap();
+        assert_eq!(watching.changed().await, folders(&["here"]));
+        symlink("here", cars.join("once more")).unwrap();
+        symlink(&out, cars.join("twin")).unwrap();
+        assert_eq!(watching.changed().await, folders(&[""]));
+        fs::write(cars.join("here/y.jpg"), "y").unwrap();
+        fs::write(out.join("y.jpg"), "y").unwrap();
+        assert_eq!(watching.changed().await, folders(&["away", "here"]));
+    }
+
+    #[tokio::test]
+    async fn many_ways_to_a_folder_are_one() {
+        let home = tempfile::tempdir().unwrap();
+        let (cars, out) = two(home.path());
+        for level in 0..24 {
+            fs::create_dir(out.join(format!("{level}"))).unwrap();
+            for way in ["a", "b"] {
+                let next = out.join(format!("{}", level + 1));
+                symlink(next, out.join(format!("{level}/{way}"))).unwrap();
+            }
+        }
+        fs::create_dir(out.join("24")).unwrap();
+        symlink(out.join("0"), cars.join("lk")).unwrap();
+        let mut watching = watched(&cars);
+        fs::write(out.join("2/x.jpg"), "x").unwrap();
+        assert_eq!(watching.changed().await, folders(&["lk/a/a"]));
+    }
+
+    #[tokio::test]
+    async fn what_a_link_leads_to_may_go_and_come_back() {
+        let home = tempfile::tempdir().unwrap();
+        let (cars, out) = two(home.path());
+        symlink(&out, cars.join("lk")).unwrap();
+        let mut watching = watched(&cars);
+        fs::rename(&out, home.path().join("away")).unwrap();
+        assert_eq!(watching.changed().await, Changed::Everything);
+        fs::rename(home.path().join("away"), &out).unwrap();
+        assert_eq!(watching.changed().await, Changed::Everything);
+        fs::write(out.join("x.jpg"), "x").unwrap();
+        assert_eq!(watching.changed().await, folders(&["lk"]));
+    }
 }
