@@ -147,13 +147,12 @@ mod tests {
     #[test]
     fn rows_are_unpacked_whichever_way_they_are_coded() {
         // Two white, three black, three white; then the same, one less black.
-        let lines =
-            [0b0000_0000, 0b0001_0111, 0b1010_0000, 0, 0b0000_0001, 0b0111_1110, 0b1100_0000];
+        let lines = [0, 0b0001_0111, 0b1010_0000, 0, 0b0101_1111, 0b1011_0000];
         assert_eq!(rows(&lines, Coding::Lines, 8, 2), Some(vec![0b0011_1000, 0b0011_0000]));
-        let runs = [0b0111_1010, 0b0000_0000, 0b0111_1111, 0b0110_0000];
+        let runs = [0b0111_1010, 0, 0b0111_1110, 0b1100_0000];
         assert_eq!(rows(&runs, Coding::Runs, 8, 2), Some(vec![0b0011_1000, 0b0011_0000]));
         // Horizontal and up to the end; straight down, one to the left, end.
-        let compared = [0b0010_1111, 0b0110_1010, 0b1000_0000, 0b0000_1000, 0b0000_0001];
+        let compared = [0b0010_1111, 0b0110_1010, 0];
         let expected = vec![0b0011_1000, 0b0011_0000];
         assert_eq!(rows(&compared, Coding::Compared, 8, 2), Some(expected));
     }
