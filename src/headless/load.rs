@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::output::Underway;
-use super::{Outcome, Output, follow, follow_quietly, json, json_lines, show_progress, unanswered};
+use super::{
+    Outcome, Output, follow, follow_and_hear, follow_quietly, json, json_lines, on_its_way,
+    show_progress, unanswered,
+};
 use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Prune, Remark, Request, RequestId};
 use crate::cli::PruneChoice;
 use crate::domain::{FileProblem, Printable};
@@ -77,10 +80,13 @@ pub async fn watch(
         Err(event) => return unanswered(event, output),
     };
     let request = Request::Watch { id: RequestId(1), folders };
-    let mut watch = Watch { load: Load::new(PathBuf::new(), output), told: HashMap::new(), json };
-    let event = follow(backend, request, |event| watch.watch(event)).await?;
-    output.clear()?;
-    unanswered(event, output)
+    let mut watch = Watch::new(output, json);
+    let event = follow_and_hear(backend, request, |event| match event {
+        Some(event) => watch.watch(event),
+        None => watch.interrupted(),
+    });
+    let event = event.await?;
+    watch.end(event)
 }
 
 /// `folder`, or else the folders of the collection, or else `fallback`.
@@ -334,13 +340,21 @@ struct Watch<'a, 'b> {
     load: Load<'a, 'b>,
     /// How many pictures every folder was said to miss.
     told: HashMap<PathBuf, usize>,
+    /// Whether a change is being loaded.
+    in_hand: bool,
     json: bool,
 }
 
-impl Watch<'_, '_> {
+impl<'a, 'b> Watch<'a, 'b> {
+    fn new(output: &'a mut Output<'b>, json: bool) -> Self {
+        let load = Load::new(PathBuf::new(), output);
+        Self { load, told: HashMap::new(), in_hand: false, json }
+    }
+
     fn watch(&mut self, event: Event) -> io::Result<()> {
         match event {
             Event::LoadPlanned(_, plan) => {
+                self.in_hand = true;
                 self.load.begin_anew(plan.folder.clone());
                 self.load.announce(plan)
             }
@@ -349,7 +363,25 @@ impl Watch<'_, '_> {
         }
     }
 
+    /// Where nothing is in hand, the end comes at once.
+    fn interrupted(&mut self) -> io::Result<()> {
+        if self.in_hand { self.load.output.warn(&on_its_way()) } else { Ok(()) }
+    }
+
+    /// Whoever ends it in the middle of a change is told what is stored of it.
+    fn end(mut self, event: Event) -> io::Result<Outcome> {
+        self.load.output.clear()?;
+        let ended = if matches!(event, Event::Failed(..)) { "failed" } else { "stopped" };
+        let outcome = unanswered(event, self.load.output)?;
+        if self.in_hand {
+            (self.load.finished, self.load.ended) = (false, ended);
+            self.report()?;
+        }
+        Ok(outcome)
+    }
+
     fn up_to_date(&mut self, progress: LoadProgress) -> io::Result<()> {
+        self.in_hand = false;
         let load = &mut self.load;
         load.output.clear()?;
         let missing = progress.missing;
@@ -363,14 +395,20 @@ impl Watch<'_, '_> {
         if before != Some(missing) {
             load.warn_of_missing()?;
         }
+        self.report()
+    }
+
+    /// What became of the change that was in hand.
+    fn report(&mut self) -> io::Result<()> {
+        let load = &mut self.load;
         let last = json_lines::load_finished(&load.folder, &load.progress, load.ended);
         load.output.tell_programs(&last)?;
-        if !self.json {
+        if self.json {
+            let loaded = json::loaded(&load.folder, &load.progress, &load.failed, load.finished);
+            writeln!(load.output.out, "{}", json::loads(&[loaded]))?;
+        } else if load.progress.walked {
             load.summarise()?;
-            return load.output.out.flush();
         }
-        let loaded = json::loaded(&load.folder, &load.progress, &load.failed, true);
-        writeln!(load.output.out, "{}", json::loads(&[loaded]))?;
         load.output.out.flush()
     }
 }

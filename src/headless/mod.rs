@@ -71,6 +71,21 @@ async fn follow(
 ) -> io::Result<Event> {
     let id = request.id();
     let stores = matches!(request, Request::Load { .. });
+    let hear = |event: Option<Event>| match event {
+        Some(event) => on_progress(event),
+        None if stores => on_progress(Event::Remarked(id, on_its_way())),
+        None => Ok(()),
+    };
+    follow_and_hear(backend, request, hear).await
+}
+
+/// The same, which tells of the first interrupt as well: by no event.
+async fn follow_and_hear(
+    backend: &mut Backend,
+    request: Request,
+    mut hear: impl FnMut(Option<Event>) -> io::Result<()>,
+) -> io::Result<Event> {
+    let id = request.id();
     let mut interrupts = Interrupts::watch();
     backend.send(request).await;
     let mut interrupted = false;
@@ -78,16 +93,14 @@ async fn follow(
         tokio::select! {
             event = backend.next_event() => match event {
                 Some(event) if event.is_final() && event.request() == id => return Ok(event),
-                Some(event) => on_progress(event)?,
+                Some(event) => hear(Some(event))?,
                 None => return Ok(Event::Cancelled(id)),
             },
             () = interrupts.next() => {
                 if std::mem::replace(&mut interrupted, true) {
                     std::process::exit(130);
                 }
-                if stores {
-                    on_progress(Event::Remarked(id, on_its_way()))?;
-                }
+                hear(None)?;
                 backend.send(Request::Cancel(id)).await;
             }
         }

@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -552,15 +553,15 @@ fn models_are_listed_and_located() {
 }
 
 /// A load that says when it has embedded something, as each picture that
-/// fails is a line on standard error in between.
-fn half_done_load(machine: &Machine) -> (std::process::Child, PathBuf) {
+/// fails is a line on standard error in between; and the lines after that.
+fn half_done(machine: &Machine, load: &[&str]) -> (Child, PathBuf, JoinHandle<Vec<String>>) {
     let names: Vec<String> = (1..=40).map(|n| format!("car-{n:03}.jpg")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let folder = machine.pictures(&names);
     fs::write(folder.join("car-020-bad.jpg"), "bad").unwrap();
     let mut child = machine
         .command()
-        .arg("load")
+        .args(load)
         .arg(&folder)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -570,17 +571,22 @@ fn half_done_load(machine: &Machine) -> (std::process::Child, PathBuf) {
     let line = lines.by_ref().map(Result::unwrap).find(|line| line.contains("is not a picture"));
     assert!(line.is_some(), "the load never came to the bad picture");
     // Drained, so that the program never waits for us.
-    std::thread::spawn(move || lines.for_each(drop));
-    (child, folder)
+    let rest = thread::spawn(move || lines.map(Result::unwrap).collect());
+    (child, folder, rest)
+}
+
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(told.success());
 }
 
 #[cfg(unix)]
 #[test]
 fn an_interrupted_load_keeps_what_is_stored() {
     let machine = Machine::new();
-    let (mut child, folder) = half_done_load(&machine);
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    let (mut child, folder, _) = half_done(&machine, &["load"]);
+    interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let stored = machine.stored();
     assert!((8..40).contains(&stored), "{stored}");
@@ -590,10 +596,59 @@ fn an_interrupted_load_keeps_what_is_stored() {
     assert_eq!(machine.stored(), 40);
 }
 
+#[cfg(unix)]
+#[test]
+fn who_interrupts_a_change_of_a_watched_folder_is_told_what_is_stored() {
+    let machine = Machine::new();
+    let (child, folder, rest) = half_done(&machine, &["load", "--watch"]);
+    interrupt(&child);
+    let ran = Ran(child.wait_with_output().unwrap()).ends(130);
+    let said = rest.join().unwrap();
+    let stopping = "warning: stopping once what is on its way is stored";
+    assert!(said.iter().any(|line| line == stopping), "{said:?}");
+    let summary =
+        format!("{}: {} embedded, 0 unchanged, 1 failed in ", folder.display(), machine.stored());
+    assert!(ran.out().starts_with(&summary), "{} in place of {summary}", ran.out());
+    assert_eq!(ran.out().lines().count(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn programs_are_told_of_a_change_of_a_watched_folder_that_is_interrupted() {
+    let machine = Machine::new();
+    let args = ["load", "--watch", "--json", "--progress", "json"];
+    let (child, _, rest) = half_done(&machine, &args);
+    interrupt(&child);
+    let loaded = Ran(child.wait_with_output().unwrap()).ends(130).json();
+    assert_eq!(loaded["folders"][0]["finished"], false);
+    assert_eq!(loaded["folders"][0]["embedded"], machine.stored());
+    let last: Value = serde_json::from_str(rest.join().unwrap().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["ended"]), (&"finished".into(), &"stopped".into()));
+}
+
+#[cfg(unix)]
+#[test]
+fn who_interrupts_a_watch_that_has_nothing_to_do_is_told_nothing() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg"]);
+    let mut watch = machine.command();
+    watch.args(["load", "--watch"]).arg(&folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = watch.spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut summary = String::new();
+    out.read_line(&mut summary).unwrap();
+    assert!(summary.contains("1 embedded"), "{summary}");
+    interrupt(&child);
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    let ran = Ran(child.wait_with_output().unwrap()).ends(130);
+    assert_eq!((rest.as_str(), ran.err().as_str()), ("", ""));
+}
+
 #[test]
 fn a_killed_load_loses_at_most_the_batch_in_hand() {
     let machine = Machine::new();
-    let (mut child, folder) = half_done_load(&machine);
+    let (mut child, folder, _) = half_done(&machine, &["load"]);
     child.kill().unwrap();
     child.wait().unwrap();
     let stored = machine.stored();

@@ -59,6 +59,18 @@ impl Library {
         }
     }
 
+    /// Gives up on a request, and waits for its end.
+    async fn cancel(&mut self, id: RequestId) {
+        self.backend.send(Request::Cancel(id)).await;
+        let ended = loop {
+            let event = self.backend.next_event().await.unwrap();
+            if event.is_final() {
+                break event;
+            }
+        };
+        assert!(matches!(ended, Event::Cancelled(of) if of == id), "{ended:?}");
+    }
+
     async fn load(&mut self) -> LoadProgress {
         self.load_folder(&self.scene.cars()).await
     }
@@ -180,14 +192,7 @@ async fn what_changes_in_a_watched_folder_is_loaded_as_it_happens() {
     fs::rename(library.path("b.png.part"), library.path("b.png")).unwrap();
     assert_eq!(library.change().await.embedded, 1);
 
-    library.backend.send(Request::Cancel(id)).await;
-    let ended = loop {
-        let event = library.backend.next_event().await.unwrap();
-        if event.is_final() {
-            break event;
-        }
-    };
-    assert!(matches!(ended, Event::Cancelled(of) if of == id), "{ended:?}");
+    library.cancel(id).await;
     let names = library.names().await;
     assert_eq!(names.len(), 13);
     for name in ["moved.png", "new/below/a.png", "b.png"] {
@@ -215,7 +220,7 @@ async fn what_a_link_leads_to_is_followed_from_when_the_link_appears() {
     assert_eq!(library.change().await.hidden, 1);
     fs::remove_file(library.path("lk")).unwrap();
     assert_eq!(library.change().await.hidden, 1);
-    library.backend.send(Request::Cancel(id)).await;
+    library.cancel(id).await;
     assert_eq!(library.names().await.len(), 12);
 }
 

@@ -197,7 +197,13 @@ fn watching(state: &mut State, event: Event) -> Vec<Effect> {
             state.load = LoadState::Failed(failure);
         }
         Event::Cancelled(_) => {
-            state.load = LoadState::Idle;
+            let (progress, failed) = last(&mut state.load);
+            // Of a watch that has not looked at anything there is nothing to say.
+            state.load = if progress.walked {
+                LoadState::Finished { progress, failed }
+            } else {
+                LoadState::Idle
+            };
             return load_next(state).into_iter().collect();
         }
         _ => {}

@@ -10,7 +10,7 @@ use ratatui::{Terminal, backend::TestBackend};
 
 use super::{start, update};
 use crate::backend::{
-    Answer, Event, Exported, Failure, LoadElsewhere, LoadProgress, ModelProgress, Offer,
+    Answer, Event, Exported, Failure, LoadElsewhere, LoadPlan, LoadProgress, ModelProgress, Offer,
     PullProgress, Query, Remark, Request, RequestId, Status, Thumbnail, Tower, Wait, WaitReason,
 };
 use crate::domain::{
@@ -658,7 +658,35 @@ mod loads {
         let effects = scene.effects();
         assert!(matches!(&effects[..], [Effect::Send(Request::Cancel(of))] if of == id));
         assert!(scene.hear(Event::Cancelled(*id)).effects().is_empty());
-        assert!(matches!(scene.state.load, LoadState::Idle));
+        assert!(!scene.screen().contains("watching"), "{}", scene.screen());
+        assert!(scene.screen().contains("60 embedded"), "{}", scene.screen());
+    }
+
+    #[test]
+    fn who_ends_watching_in_the_middle_of_a_change_sees_what_was_stored() {
+        let mut scene = Scene::new();
+        scene.open(ready_status(None));
+        let id = scene.load();
+        scene.press("f6").hear(Event::LoadFinished(id, progress(60, 60)));
+        let effects = scene.effects();
+        let watch = |effect: &Effect| match effect {
+            Effect::Send(Request::Watch { id, .. }) => Some(*id),
+            _ => None,
+        };
+        let id = effects.iter().find_map(watch).unwrap();
+        let plan = LoadPlan {
+            folder: "/cars".into(),
+            model: ready_status(None).model,
+            other_models: Vec::new(),
+            new_space: false,
+        };
+        scene.hear(Event::LoadPlanned(id, plan)).hear(Event::LoadProgress(id, progress(1, 3)));
+        scene.press("f6").effects();
+        scene.hear(Event::FolderUpToDate(id, progress(3, 3)));
+        let cancelled = |effect| matches!(effect, Effect::Send(Request::Cancel(of)) if of == id);
+        assert!(scene.effects().into_iter().any(cancelled));
+        scene.hear(Event::Cancelled(id));
+        assert!(scene.screen().contains("3 embedded, 0 unchanged"), "{}", scene.screen());
     }
 
     #[test]
