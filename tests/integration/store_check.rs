@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use carlens::domain::{ImageId, Record};
+use carlens::domain::{FileStamp, ImageId, Record};
 use carlens::store::embedded::{self, Embedded};
 use carlens::store::{Error, Fault, Findings, Mended, VectorStore};
 use rusqlite::Connection;
@@ -93,18 +93,23 @@ async fn with_a_sound_collection_nothing_is_wrong_whatever_was_done_to_it() {
 async fn files_that_are_there_or_not_are_counted() {
     let place = Place::with(3).await;
     let folder = place.path.parent().unwrap();
-    for name in ["here.jpg", "back.jpg"] {
-        fs::write(folder.join(name), "x").unwrap();
+    for name in ["here.jpg", "back.jpg", "another.jpg"] {
+        fs::write(folder.join(name), "picture").unwrap();
     }
     let store = place.create().await;
-    let ids = ["here.jpg", "back.jpg"].map(|name| ImageId::new(folder, Path::new(name)));
-    let records = ids.clone().map(|id| record(id, random_embedding(7, DIMENSION)));
+    let ids =
+        ["here.jpg", "back.jpg", "another.jpg"].map(|name| ImageId::new(folder, Path::new(name)));
+    let stamp = FileStamp { size: 7, modified: -5, hash: [9; 32] };
+    let records = ids
+        .clone()
+        .map(|id| Record { stamp: Some(stamp), ..record(id, random_embedding(7, DIMENSION)) });
     store.upsert(records.to_vec()).await.unwrap();
-    store.hide(vec![ids[1].clone()]).await.unwrap();
+    store.hide(ids[1..].to_vec()).await.unwrap();
+    fs::write(folder.join("another.jpg"), "something else").unwrap();
     let findings = place.check().await;
     assert!(findings.is_clean());
     let Findings { pictures, hidden, missing, back, .. } = findings;
-    assert_eq!((pictures, hidden, missing, back), (2, 3, 1, 1));
+    assert_eq!((pictures, hidden, missing, back), (2, 4, 1, 1));
 }
 
 /// Statements, the faults they make, and how many pictures are lost by them.
