@@ -327,8 +327,10 @@ async fn a_collection_on_a_read_only_disk_is_searched() {
 async fn a_log_left_on_a_read_only_disk_is_not_passed_over() {
     let Place { folder: live, path: source } = place();
     let store = create(&source).await.unwrap();
-    store.upsert(records(30)).await.unwrap();
-    // As a killed process would leave it.
+    let all = records(30);
+    store.upsert(all.clone()).await.unwrap();
+    // As a killed process would leave it; a batch of new pictures leaves no log.
+    store.delete(vec![all[0].id.clone()]).await.unwrap();
     let Place { folder, path } = place();
     for name in ["cars.db", "cars.db-wal"] {
         fs::copy(live.path().join(name), folder.path().join(name)).unwrap();
@@ -338,7 +340,22 @@ async fn a_log_left_on_a_read_only_disk_is_not_passed_over() {
     let Some(Error::ReadOnly { doing, .. }) = &refused else { panic!("{refused:?}") };
     assert!(doing.contains("finish"), "{doing}");
     drop(read_only);
-    assert_eq!(open(&path).await.unwrap().count().await.unwrap().pictures, 30);
+    assert_eq!(open(&path).await.unwrap().count().await.unwrap().pictures, 29);
+}
+
+#[tokio::test]
+async fn a_log_that_is_lost_costs_no_batch_that_was_stored() {
+    let Place { folder: live, path: source } = place();
+    let store = create(&source).await.unwrap();
+    let all = records(30);
+    for batch in all.chunks(10) {
+        store.upsert(batch.to_vec()).await.unwrap();
+    }
+    // As a killed process would leave it, but for the log.
+    let Place { folder: _folder, path } = place();
+    fs::copy(live.path().join("cars.db"), &path).unwrap();
+    let store = open(&path).await.unwrap();
+    assert_exact(&store.search(query(), 9).await.unwrap(), &query(), &all, 9);
 }
 
 #[tokio::test]
