@@ -157,6 +157,9 @@ fn decode_jpeg(bytes: &[u8], otherwise: Orientation) -> Result<Decoded, Error> {
     }
     let early = |error| if is_cut { Error::ends_too_early() } else { Error::from_image(error) };
     let mut decoder = reader(bytes, ImageFormat::Jpeg).into_decoder().map_err(early)?;
+    // A damaged file may have a frame that the outline passes over.
+    let (width, height) = decoder.dimensions();
+    within_limits(width, height, decoder.total_bytes())?;
     let own = decoder.orientation().map_err(early)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(early)?;
     if is_cut {

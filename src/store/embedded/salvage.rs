@@ -5,6 +5,7 @@
 //! back, each time to the first that cannot be read; those in between are
 //! tried one by one.
 
+use std::fs;
 use std::path::Path;
 
 use rusqlite::types::Value;
@@ -22,6 +23,11 @@ use crate::store::findings::{Fault, Mended};
 /// Rows that are tried one by one: what is tried longer is hardly there.
 const MOST_TRIED: i64 = 4_000_000;
 
+/// Fewer of a short file, which can hold no more rows than one in so many bytes,
+/// but these at least: there may be gaps between their numbers.
+const BYTES_OF_A_ROW: u64 = 16;
+const LEAST_TRIED: i64 = 50_000;
+
 /// Saves what can be read of the collection at the absolute `path`.
 pub(super) fn save(
     path: &Path,
@@ -33,7 +39,7 @@ pub(super) fn save(
         let damaged = open(path).at(path)?;
         let stop = Stop::watch(&damaged, token);
         let mut rescued = staged.open().at(path)?;
-        let salvage = Salvage { damaged: &damaged, stop: &stop };
+        let salvage = Salvage { damaged: &damaged, stop: &stop, most: most_tried(path) };
         let change = rescued.transaction().at(path)?;
         let (kept, lost) = salvage.all(path, &change)?;
         change.commit().at(path)?;
@@ -69,6 +75,13 @@ type Take<'a> = &'a mut dyn FnMut(Values);
 struct Salvage<'a> {
     damaged: &'a Connection,
     stop: &'a Stop<'a>,
+    /// How many rows of a table are tried one by one.
+    most: i64,
+}
+
+fn most_tried(path: &Path) -> i64 {
+    let rows = fs::metadata(path).map_or(0, |stat| stat.len() / BYTES_OF_A_ROW);
+    i64::try_from(rows).unwrap_or(i64::MAX).clamp(LEAST_TRIED, MOST_TRIED)
 }
 
 impl Salvage<'_> {
@@ -127,7 +140,7 @@ impl Salvage<'_> {
         let first = first.max(0);
         // Nothing was read from the end on, if the last row read is the first.
         let last = if last <= first { i64::MAX } else { last };
-        let most = first.saturating_add(MOST_TRIED);
+        let most = first.saturating_add(self.most);
         self.one_by_one(table, first, last.min(self.end(table)).min(most), take)
     }
 
