@@ -15,13 +15,13 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::message::{Ended, Event, LoadElsewhere, LoadProgress, Remark, RequestId};
+use super::watching::is_change;
 use crate::domain::{FileProblem, Printable};
 use crate::pace::Pace;
 
@@ -33,8 +33,9 @@ const MOST_FAILED: usize = 20;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a lock that is held is tried, a millisecond apart: whoever looks
-/// whether its process lives, or clears up after one, holds it for less.
-const ATTEMPTS: u32 = 50;
+/// whether its process lives, or clears up after one, holds it for less, unless
+/// a busy machine stops it right then.
+const ATTEMPTS: u32 = 3_000;
 
 /// Tells other processes of a load in this one. Removed when dropped.
 pub(super) struct Journal {
@@ -253,14 +254,6 @@ fn ended<'a>(
         let told = last.as_ref().filter(|last| last.process == load.process);
         told.unwrap_or(load).clone()
     })
-}
-
-/// Reading a journal, as this does itself, is none.
-fn is_change(kind: EventKind) -> bool {
-    match kind {
-        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
-        _ => true,
-    }
 }
 
 /// The loads of other processes, by process. A journal whose process is gone

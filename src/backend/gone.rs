@@ -17,8 +17,8 @@ use super::listing;
 use super::message::{Failure, Prune};
 use super::reading::is_same;
 use super::relocate::absolute;
-use super::walk::{self, Found};
-use crate::domain::{FileStamp, ImageId, Printable};
+use super::walk;
+use crate::domain::{FileProblem, FileStamp, ImageId, Printable};
 use crate::picture;
 use crate::store::{self, Listed, VectorStore};
 
@@ -72,30 +72,26 @@ pub(super) struct Seen {
 }
 
 /// What a walk met.
-#[derive(Default)]
 pub(super) struct Walked {
     /// The pictures.
-    pub(super) found: HashSet<PathBuf>,
+    found: HashSet<PathBuf>,
     /// Nothing is known of what is at or below these.
-    pub(super) unseen: Vec<PathBuf>,
+    unseen: Vec<PathBuf>,
 }
 
 impl Walked {
+    /// What was found in `folder`, and what was in the way.
+    pub(super) fn of(folder: &Path, paths: &[PathBuf], problems: &[FileProblem]) -> Self {
+        Self {
+            found: paths.iter().map(|path| folder.join(path)).collect(),
+            unseen: problems.iter().map(|problem| folder.join(&problem.path)).collect(),
+        }
+    }
+
     /// Whether it may be that there is no picture at `path`.
     fn may_lack(&self, path: &Path) -> bool {
         !self.found.contains(path)
             && !self.unseen.iter().any(|unseen| path.starts_with(unseen) && path != unseen)
-    }
-
-    fn again(folder: &Path, below: &[PathBuf]) -> Self {
-        let mut walked = Self::default();
-        for found in below.iter().flat_map(|below| walk::walk(folder, below)) {
-            match found {
-                Found::Picture(path) => drop(walked.found.insert(folder.join(path))),
-                Found::Problem(problem) => walked.unseen.push(folder.join(problem.path)),
-            }
-        }
-        walked
     }
 }
 
@@ -107,7 +103,8 @@ async fn passed_over(there: Vec<Listed>, folder: PathBuf, below: Vec<PathBuf>) -
         return there;
     }
     let passed_over = move || {
-        let walked = Walked::again(&folder, &below);
+        let (paths, problems) = walk::list(&folder, &below, || true);
+        let walked = Walked::of(&folder, &paths, &problems);
         let is_met = |path: &Path| {
             walked.found.contains(path)
                 || walked.unseen.iter().any(|unseen| path.starts_with(unseen))
@@ -205,13 +202,12 @@ async fn parted(pictures: Vec<Listed>) -> (Vec<Listed>, Vec<Listed>) {
 /// Those of `pictures` whose files are not there, or are hidden for being
 /// something else.
 async fn lost(pictures: Vec<Listed>) -> Vec<Listed> {
-    let (mut lost, there) = parted(pictures).await;
-    let hidden = move || -> Vec<Listed> {
-        let is_other = |listed: &Listed| listed.known.hidden && listed.id.location().exists();
-        there.into_iter().filter(is_other).collect()
+    let is_lost = |listed: &Listed| {
+        let location = listed.id.location();
+        is_absent(&location) || listed.known.hidden && location.exists()
     };
-    lost.extend(spawn_blocking(hidden).await.unwrap_or_default());
-    lost
+    let lost = move || pictures.into_iter().filter(is_lost).collect();
+    spawn_blocking(lost).await.unwrap_or_default()
 }
 
 fn is_absent(location: &Path) -> bool {

@@ -22,10 +22,10 @@ use super::roots::Roots;
 use super::session::Session;
 use super::storing::{Parcel, Stored, Storing};
 use super::turn::Turn;
-use super::walk::{self, Found};
+use super::walk;
 use super::watching::Changed;
 use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record, SpaceSummary};
-use crate::store::{self, Collection, Failures, Refused, VectorStore};
+use crate::store::{self, Collection, Failed, Failures, Refused, VectorStore};
 
 /// Pictures embedded and stored together: the longest a search waits behind a
 /// load, and the most a cancel or a power cut throws away.
@@ -99,9 +99,9 @@ impl Load {
         let Opened { store, roots } = opened;
         let token = self.control.token.clone();
         let mut tally = Tally::new(folder, self.journal(folder));
-        let (paths, problems) = self.list(folder, changed.below(folder), &mut tally).await?;
-        let found = paths.iter().map(|path| folder.join(path)).collect();
-        let unseen: Vec<PathBuf> = problems.iter().map(|p| folder.join(&p.path)).collect();
+        let below = changed.below(folder);
+        let (paths, problems) = self.list(folder, below.clone(), &mut tally).await?;
+        let walked = Walked::of(folder, &paths, &problems);
         let (reader, read) = mpsc::channel(BATCH);
         let reading = Reader {
             folder: folder.into(),
@@ -118,9 +118,9 @@ impl Load {
         let stopped = || Failure::because("reading the pictures", "its thread has stopped");
         reading.await.map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
-            let walked = Walked { found, unseen };
-            let seen = Seen { folder: folder.into(), walked, broken: self.broken().await? };
-            let outcome = gone::hide(&store, &changed.below(folder), &seen).await;
+            let broken = self.broken(below.clone()).await?;
+            let seen = Seen { folder: folder.into(), walked, broken };
+            let outcome = gone::hide(&store, &below, &seen).await;
             tally.gone(outcome.map_err(|e| Failure::new("looking for files that are gone", &e))?);
         }
         // The last word on numbers, however it ended.
@@ -135,12 +135,16 @@ impl Load {
         Ok(tally.progress())
     }
 
-    /// The files that only a change of them can make well.
-    async fn broken(&self) -> Result<HashSet<PathBuf>, Failure> {
+    /// The files below some folders that only a change of them can make well.
+    async fn broken(&self, below: Vec<PathBuf>) -> Result<HashSet<PathBuf>, Failure> {
         let collection = self.collection.on_this_machine().to_owned();
         let lasting = move || {
+            let is_below = |failed: &Failed| below.iter().any(|b| failed.path.starts_with(b));
             let failed = Failures::known(&collection).into_iter();
-            failed.filter(reading::is_broken).map(|failed| failed.path).collect()
+            failed
+                .filter(|failed| is_below(failed) && reading::is_broken(failed))
+                .map(|failed| failed.path)
+                .collect()
         };
         let broken = spawn_blocking(lasting).await;
         broken.map_err(|e| Failure::new("reading which files failed", &e))
@@ -171,17 +175,7 @@ impl Load {
         tally: &mut Tally,
     ) -> Result<(Vec<PathBuf>, Vec<FileProblem>), Failure> {
         let (token, folder) = (self.control.token.clone(), folder.to_owned());
-        let list = move || {
-            let (mut paths, mut problems) = (Vec::new(), Vec::new());
-            let all = below.iter().flat_map(|below| walk::walk(&folder, below));
-            for found in all.take_while(|_| !token.is_cancelled()) {
-                match found {
-                    Found::Picture(path) => paths.push(path),
-                    Found::Problem(problem) => problems.push(problem),
-                }
-            }
-            (paths, problems)
-        };
+        let list = move || walk::list(&folder, &below, || !token.is_cancelled());
         let (paths, problems) =
             spawn_blocking(list).await.map_err(|e| Failure::new("listing the folder", &e))?;
         tally.progress.found = paths.len() + problems.len();

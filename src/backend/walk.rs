@@ -11,7 +11,7 @@ use crate::domain::FileProblem;
 use crate::picture;
 
 /// One thing met on the way.
-pub(super) enum Found {
+enum Found {
     /// A picture, by its path relative to the folder.
     Picture(PathBuf),
     /// A folder or link that could not be followed, so that nothing is known
@@ -36,12 +36,29 @@ pub(super) struct Link {
 /// one to a file or folder that the walk meets by its own name is passed over,
 /// and so is a second one to the same folder. That cuts every loop of them,
 /// and any number of links to links costs no more than what they lead to.
-pub(super) fn walk(folder: &Path, start: &Path) -> impl Iterator<Item = Found> + use<> {
+fn walk(folder: &Path, start: &Path) -> impl Iterator<Item = Found> + use<> {
     let root = folder.to_owned();
     entries(folder, start).filter_map(move |entry| match entry {
         Ok(entry) => is_picture(&entry).then(|| Found::Picture(relative(entry.path(), &root))),
         Err(error) => problem(&error, &root).map(Found::Problem),
     })
+}
+
+/// All pictures that walks from each of `starts` find, and what was in the way,
+/// as long as they are to `go_on`.
+pub(super) fn list(
+    folder: &Path,
+    starts: &[PathBuf],
+    go_on: impl Fn() -> bool,
+) -> (Vec<PathBuf>, Vec<FileProblem>) {
+    let (mut paths, mut problems) = (Vec::new(), Vec::new());
+    for found in starts.iter().flat_map(|start| walk(folder, start)).take_while(|_| go_on()) {
+        match found {
+            Found::Picture(path) => paths.push(path),
+            Found::Problem(problem) => problems.push(problem),
+        }
+    }
+    (paths, problems)
 }
 
 /// The links to folders that a walk of all of the canonical `folder` follows.

@@ -56,18 +56,18 @@ pub async fn follow_loads(
 }
 
 fn show(load: &LoadElsewhere, json: bool, output: &mut Output<'_>) -> io::Result<()> {
-    if json {
-        writeln!(output.out, "{}", json::elsewhere(load))?;
-        return output.out.flush();
-    }
-    output.show(load)
+    if json { print(load, output) } else { output.show(load) }
+}
+
+fn print(load: &LoadElsewhere, output: &mut Output<'_>) -> io::Result<()> {
+    writeln!(output.out, "{}", json::elsewhere(load))?;
+    output.out.flush()
 }
 
 fn tell_end(load: &LoadElsewhere, json: bool, output: &mut Output<'_>) -> io::Result<()> {
     output.clear()?;
     if json {
-        writeln!(output.out, "{}", json::elsewhere(load))?;
-        return output.out.flush();
+        return print(load, output);
     }
     for failed in &load.failed {
         output.say(failed, &Value::Null)?;

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::json::{VERSION, model, named_path};
 use crate::backend::{
-    CheckProgress, CopyProgress, LoadPlan, LoadProgress, ModelProgress, PullProgress, Tower, Wait,
-    WaitReason,
+    CheckProgress, CopyProgress, Ended, LoadPlan, LoadProgress, ModelProgress, PullProgress, Tower,
+    Wait, WaitReason,
 };
 use crate::domain::FileProblem;
 use crate::pace::Pace;
@@ -63,7 +63,7 @@ pub(super) fn load_progress(folder: &Path, progress: &LoadProgress, pace: &Pace)
 }
 
 /// How a load ended: `finished`, `stopped` or `failed`.
-pub(super) fn load_finished(folder: &Path, progress: &LoadProgress, ended: &str) -> Value {
+pub(super) fn load_finished(folder: &Path, progress: &LoadProgress, ended: Ended) -> Value {
     with(of_load("finished", folder, progress), json!({ "ended": ended }))
 }
 

@@ -11,7 +11,9 @@ use super::{
     Outcome, Output, follow, follow_and_hear, follow_quietly, json, json_lines, on_its_way,
     show_progress, unanswered,
 };
-use crate::backend::{Backend, Event, LoadPlan, LoadProgress, Prune, Remark, Request, RequestId};
+use crate::backend::{
+    Backend, Ended, Event, LoadPlan, LoadProgress, Prune, Remark, Request, RequestId,
+};
 use crate::cli::PruneChoice;
 use crate::domain::{FileProblem, Printable};
 use crate::pace::Pace;
@@ -42,16 +44,11 @@ pub async fn load(
         let is_lost = is_named && prune.is_some() && load.is_lost(backend, RequestId(0)).await?;
         let mut ended =
             if is_lost { load.pass()? } else { load.run(backend, RequestId(3 * id)).await? };
-        if let (Some(prune), true) = (prune, load.finished) {
+        if let (Some(prune), Ended::Finished) = (prune, load.ended) {
             let pruned = load.prune(backend, RequestId(3 * id + 1), prune).await?;
             ended = worse(ended, pruned);
         }
-        let last = json_lines::load_finished(&load.folder, &load.progress, load.ended);
-        load.output.tell_programs(&last)?;
-        loaded.push(json::loaded(&load.folder, &load.progress, &load.failed, load.finished));
-        if !json && load.progress.walked {
-            load.summarise()?;
-        }
+        loaded.push(load.conclude(json)?);
         outcome = worse(outcome, ended);
         if ended == Outcome::Interrupted {
             break;
@@ -119,8 +116,8 @@ struct Load<'a, 'b> {
     folder: PathBuf,
     progress: LoadProgress,
     failed: Vec<FileProblem>,
-    finished: bool,
-    ended: &'static str,
+    /// How, once it is over.
+    ended: Ended,
     pace: Pace,
     output: &'a mut Output<'b>,
 }
@@ -131,8 +128,7 @@ impl<'a, 'b> Load<'a, 'b> {
             folder,
             progress: LoadProgress::default(),
             failed: Vec::new(),
-            finished: false,
-            ended: "stopped",
+            ended: Ended::Stopped,
             pace: Pace::default(),
             output,
         }
@@ -160,7 +156,7 @@ impl<'a, 'b> Load<'a, 'b> {
     fn pass(&mut self) -> io::Result<Outcome> {
         let text = format!("{} is not there any more", Printable::new(&self.folder));
         self.output.note(&text, None)?;
-        (self.finished, self.ended, self.progress.walked) = (true, "finished", true);
+        (self.ended, self.progress.walked) = (Ended::Finished, true);
         Ok(Outcome::Found)
     }
 
@@ -168,18 +164,15 @@ impl<'a, 'b> Load<'a, 'b> {
         let request = Request::Load { id, folder: self.folder.clone() };
         let event = follow(backend, request, |event| self.watch(event)).await?;
         self.output.clear()?;
-        self.ended = match &event {
-            Event::LoadFinished(..) => "finished",
-            Event::Failed(..) => "failed",
-            _ => "stopped",
-        };
-        if let Event::LoadFinished(_, progress) = &event {
-            self.finished = true;
-            self.progress = progress.clone();
-        }
         match event {
-            Event::LoadFinished(..) => self.outcome(),
-            event => unanswered(event, self.output),
+            Event::LoadFinished(_, progress) => {
+                (self.ended, self.progress) = (Ended::Finished, progress);
+                self.outcome()
+            }
+            event => {
+                self.ended = ended_without(&event);
+                unanswered(event, self.output)
+            }
         }
     }
 
@@ -324,14 +317,21 @@ impl<'a, 'b> Load<'a, 'b> {
         Ok(if self.failed.is_empty() { Outcome::Found } else { Outcome::Failed })
     }
 
-    fn summarise(&mut self) -> io::Result<()> {
-        writeln!(
-            self.output.out,
-            "{}: {}",
-            Printable::new(&self.folder),
-            load_summary(&self.progress)
-        )
+    /// Tells programs that it is over, and people what came of it unless there
+    /// is to be `json`, which is returned.
+    fn conclude(&mut self, json: bool) -> io::Result<Value> {
+        let Self { folder, progress, failed, ended, output, .. } = self;
+        output.tell_programs(&json_lines::load_finished(folder, progress, *ended))?;
+        if !json && progress.walked {
+            writeln!(output.out, "{}: {}", Printable::new(folder), load_summary(progress))?;
+        }
+        Ok(json::loaded(folder, progress, failed, *ended == Ended::Finished))
     }
+}
+
+/// How a load ended whose last event is not that it has finished.
+fn ended_without(event: &Event) -> Ended {
+    if matches!(event, Event::Failed(..)) { Ended::Failed } else { Ended::Stopped }
 }
 
 /// Folders that are loaded again and again.
@@ -371,10 +371,10 @@ impl<'a, 'b> Watch<'a, 'b> {
     /// Whoever ends it in the middle of a change is told what is stored of it.
     fn end(mut self, event: Event) -> io::Result<Outcome> {
         self.load.output.clear()?;
-        let ended = if matches!(event, Event::Failed(..)) { "failed" } else { "stopped" };
+        let ended = ended_without(&event);
         let outcome = unanswered(event, self.load.output)?;
         if self.in_hand {
-            (self.load.finished, self.load.ended) = (false, ended);
+            self.load.ended = ended;
             self.report()?;
         }
         Ok(outcome)
@@ -388,7 +388,7 @@ impl<'a, 'b> Watch<'a, 'b> {
         let before = self.told.insert(load.folder.clone(), missing);
         let changed = progress.changed() > 0 || before != Some(missing);
         load.progress = progress;
-        (load.finished, load.ended) = (true, "finished");
+        load.ended = Ended::Finished;
         if !changed {
             return Ok(());
         }
@@ -401,13 +401,9 @@ impl<'a, 'b> Watch<'a, 'b> {
     /// What became of the change that was in hand.
     fn report(&mut self) -> io::Result<()> {
         let load = &mut self.load;
-        let last = json_lines::load_finished(&load.folder, &load.progress, load.ended);
-        load.output.tell_programs(&last)?;
+        let loaded = load.conclude(self.json)?;
         if self.json {
-            let loaded = json::loaded(&load.folder, &load.progress, &load.failed, load.finished);
             writeln!(load.output.out, "{}", json::loads(&[loaded]))?;
-        } else if load.progress.walked {
-            load.summarise()?;
         }
         load.output.out.flush()
     }

@@ -14,6 +14,7 @@ use re_rav1d::dav1d::{
     Decoder, Error as Av1Error, Picture, PixelLayout, PlanarImageComponent, Plane, Settings,
 };
 
+use super::colour::mixed;
 use super::heif::{self, Coded, Mirror, Space};
 use super::{Decoded, Error};
 
@@ -278,7 +279,7 @@ impl Rgb {
                 [level(red), level(luma), level(blue)]
             } else {
                 let of = |value: f32| (value - 128.0) / self.chroma_span;
-                mixed(level(luma), of(blue), of(red), self.matrix)
+                mixed(level(luma), [of(blue), of(red)], weights(self.matrix))
             };
             pixel.copy_from_slice(&levels.map(byte));
         }
@@ -291,16 +292,14 @@ fn range(frame: &Picture, is_full: bool) -> (f32, f32) {
     if is_full { (0.0, 256.0 - step(frame.bit_depth())) } else { (16.0, 219.0) }
 }
 
-/// Red, green and blue of luma (0 to 1) and chroma (-0.5 to 0.5).
-fn mixed(luma: f32, blue: f32, red: f32, matrix: u16) -> [f32; 3] {
-    let (of_red, of_blue) = match matrix {
+/// Those of red, green and blue in luma, by a number of H.273.
+fn weights(matrix: u16) -> [f32; 3] {
+    let (red, blue) = match matrix {
         1 => (0.2126, 0.0722),
         9 | 10 => (0.2627, 0.0593),
         _ => (0.299, 0.114),
     };
-    let red = luma + 2.0 * (1.0 - of_red) * red;
-    let blue = luma + 2.0 * (1.0 - of_blue) * blue;
-    [red, (luma - of_red * red - of_blue * blue) / (1.0 - of_red - of_blue), blue]
+    [red, 1.0 - red - blue, blue]
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]

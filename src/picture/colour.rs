@@ -1,4 +1,4 @@
-//! Samples of a TIFF file to pixels of 8 bits: what its numbers stand for.
+//! Samples of a file to pixels of 8 bits: what its numbers stand for.
 
 /// What the samples of a pixel are, but for an alpha channel.
 #[derive(Clone, Debug)]
@@ -52,10 +52,8 @@ impl Colours {
             Self::YCbCr([red, green, blue]) => {
                 let luma = f32::from(from[0]);
                 let [cb, cr] = [from[1], from[2]].map(|level| f32::from(level) - 128.0);
-                let r = luma + cr * 2.0 * (1.0 - red);
-                let b = luma + cb * 2.0 * (1.0 - blue);
-                let g = (luma - red * r - blue * b) / green;
-                to.copy_from_slice(&[r, g, b].map(|level| eight_bits(level / 255.0)));
+                let levels = mixed(luma, [cb, cr], [*red, *green, *blue]);
+                to.copy_from_slice(&levels.map(|level| eight_bits(level / 255.0)));
             }
             Self::Lab { signed } => {
                 let flip = if *signed { 0x80 } else { 0 };
@@ -64,6 +62,14 @@ impl Colours {
             }
         }
     }
+}
+
+/// Red, green and blue of luma and its differences to blue and red, by the weights
+/// of the three in luma; on whatever scale.
+pub(super) fn mixed(luma: f32, [cb, cr]: [f32; 2], [red, green, blue]: [f32; 3]) -> [f32; 3] {
+    let r = luma + 2.0 * (1.0 - red) * cr;
+    let b = luma + 2.0 * (1.0 - blue) * cb;
+    [r, (luma - red * r - blue * b) / green, b]
 }
 
 /// A level between 0 and 1 in 8 bits; beyond that, the nearest.

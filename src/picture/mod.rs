@@ -2,9 +2,8 @@
 //!
 //! The format is what the first bytes say, whatever the name says. Decoding
 //! is the `image` crate's, but for TIFF (`raster`) and for AVIF, which rav1d
-//! decodes: its every entry is
-//! a C function, so that a panic in it aborts the process, and what it keeps is
-//! not counted. It works in a process of its own, therefore, if there is a
+//! decodes: its every entry is a C function, so that a panic in it aborts the
+//! process, and what it keeps is not counted. It works in a process of its own, therefore, if there is a
 //! program for that ([`decode_apart`]): `main` says that it is itself. Tests and
 //! fuzz targets do without, and decode AVIF as they do the rest.
 //!

@@ -17,13 +17,11 @@ use image::{
 use super::colour::{Colours, eight_bits, undone};
 use super::error::one_line;
 use super::fax::{self, Coding};
+use super::tiff::PHOTOMETRIC;
 use super::{Decoded, Error, MAX_FILE_BYTES, MAX_WORKING_BYTES, jpeg, reader, within_limits};
 
-const PHOTOMETRIC: u16 = 262;
-const FILL_ORDER: u16 = 266;
 const T4_OPTIONS: u16 = 292;
 const YCBCR_COEFFICIENTS: u16 = 529;
-const YCBCR_SUBSAMPLING: u16 = 530;
 
 /// Zero is black.
 const GREY: u8 = 1;
@@ -233,12 +231,12 @@ impl Layout {
             return Err(Error::Damaged("it is packed like a fax and has more than black".into()));
         }
         if matches!(colours, Colours::YCbCr(_)) && (packing != Packing::ModernJPEG || is_planar) {
-            let subsampling: Vec<u16> = numbers(file, tag(YCBCR_SUBSAMPLING))?;
+            let subsampling: Vec<u16> = numbers(file, Tag::ChromaSubsampling)?;
             if subsampling != [1, 1] {
                 return Err(unsupported("its colours are YCbCr of fewer pixels, but not in JPEG"));
             }
         }
-        let is_reversed = number(file, tag(FILL_ORDER))? == Some(2)
+        let is_reversed = number(file, Tag::FillOrder)? == Some(2)
             && !matches!(packing, Packing::ModernJPEG | Packing::WebP);
         let chunk = if is_tiled { chunk } else { (width, chunk.1.min(height)) };
         Ok(Self {

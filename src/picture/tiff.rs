@@ -9,7 +9,7 @@ const MAX_DIRECTORIES: usize = 32;
 const MAX_ENTRIES: usize = 512;
 
 const NEW_SUBFILE_TYPE: u16 = 254;
-const PHOTOMETRIC: u16 = 262;
+pub(super) const PHOTOMETRIC: u16 = 262;
 const MAKE: u16 = 271;
 const ORIENTATION: u16 = 274;
 const SUB_DIRECTORIES: u16 = 330;

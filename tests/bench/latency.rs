@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
+mod demo;
 #[path = "../integration/store_samples.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod samples;
@@ -107,12 +108,7 @@ fn echo() -> CommandBuilder {
 
 /// The demo pictures, as often as it takes to have `count`.
 fn pictures(folder: &Path, count: usize) -> std::path::PathBuf {
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("static/images");
-    let demo: Vec<_> = fs::read_dir(demo)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jpg"))
-        .collect();
+    let demo = demo::pictures();
     fs::create_dir_all(folder).unwrap();
     for n in 0..count {
         fs::copy(&demo[n % demo.len()], folder.join(format!("car {n:05}.jpg"))).unwrap();

@@ -22,6 +22,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, RgbImage};
 
+mod demo;
 #[path = "../integration/store_samples.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod samples;
@@ -41,7 +42,7 @@ const TICK: Duration = Duration::from_millis(5);
 fn main() {
     let files = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
     let machine = tempfile::tempdir().unwrap();
-    let demo = demo();
+    let demo = demo::pictures();
 
     println!("{SMALL} JPEG files of {}", pixels(&demo[0]));
     let folder = machine.path().join("small");
@@ -152,17 +153,6 @@ fn decode_all(folder: &Path) {
         let small = picture.resize_to_fill(EDGE, EDGE, FilterType::CatmullRom);
         assert_eq!(small.width(), EDGE);
     }
-}
-
-fn demo() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("static/images");
-    let mut demo: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jpg"))
-        .collect();
-    demo.sort();
-    demo
 }
 
 fn pixels(path: &Path) -> String {

@@ -159,8 +159,8 @@ impl Burst {
     }
 }
 
-/// Reading, as a load does itself, is none.
-fn is_change(kind: EventKind) -> bool {
+/// Reading, as whoever watches does itself, is none.
+pub(in crate::backend) fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
         _ => true,

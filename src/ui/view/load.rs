@@ -127,7 +127,7 @@ pub(super) fn load(state: &State) -> Option<Report> {
         LoadState::Running { progress, .. } if !progress.walked && !state.elsewhere.is_empty() => {
             Report::said("Load", "waits for the one elsewhere".into())
         }
-        LoadState::Running { progress, pace, .. } => running("Load", progress, pace),
+        LoadState::Running { progress, pace, .. } => running(progress, pace),
         LoadState::Watching { progress, failed, .. } => {
             let text = format!("{}, watching", finished(state, progress));
             Report { failed: !failed.is_empty(), ..Report::said("Load", text) }
@@ -154,9 +154,10 @@ pub(super) fn elsewhere(load: &LoadElsewhere) -> Report {
     Report { title: "Load elsewhere", ratio, text, failed: false }
 }
 
-fn running(title: &'static str, progress: &LoadProgress, pace: &Pace) -> Report {
+fn running(progress: &LoadProgress, pace: &Pace) -> Report {
     let line = progress::load_line(progress, pace);
-    Report { title, ratio: Some(line.ratio.unwrap_or(0.0)), text: line.to_string(), failed: false }
+    let ratio = Some(line.ratio.unwrap_or(0.0));
+    Report { title: "Load", ratio, text: line.to_string(), failed: false }
 }
 
 pub(super) fn in_collection(state: &State) -> Report {
