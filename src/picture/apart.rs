@@ -11,7 +11,7 @@
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -121,13 +121,15 @@ fn lower_limits() {
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-        let lower = |resource, to: u64| {
-            let most = getrlimit(resource).maximum.map_or(to, |most| most.min(to));
-            let _ = setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+        let lower = |resource, to: u64, at_last: u64| {
+            let most = getrlimit(resource).maximum.map_or(at_last, |most| most.min(at_last));
+            let limits = Rlimit { current: Some(most.min(to)), maximum: Some(most) };
+            let _ = setrlimit(resource, limits);
         };
-        lower(Resource::Core, 0);
-        lower(Resource::Cpu, MAX_PROCESSOR_SECONDS);
-        lower(Resource::As, MAX_WORKING_BYTES);
+        lower(Resource::Core, 0, 0);
+        // The signal that comes first says why, which the last one does not.
+        lower(Resource::Cpu, MAX_PROCESSOR_SECONDS, MAX_PROCESSOR_SECONDS + 5);
+        lower(Resource::As, MAX_WORKING_BYTES, MAX_WORKING_BYTES);
     }
     #[cfg(target_os = "linux")]
     {
@@ -201,8 +203,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
 ///
 /// # Errors
 /// As the answer says. A process that ends before it has answered, or answers
-/// what makes no sense, has given up over the file; one that does not even
-/// greet has not started.
+/// what makes no sense, has given up over the file, unless it was ended by
+/// another one or had no memory to begin with; one that does not even greet has
+/// not started.
 fn decode_by(mut command: Command, bytes: &[u8], patience: Duration) -> Result<Decoded, Error> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     // What is typed at the terminal is for the one that waits.
@@ -234,9 +237,77 @@ fn decode_by(mut command: Command, bytes: &[u8], patience: Duration) -> Result<D
         // If nobody waits any more, nobody needs to know.
         let receive = move || drop(answer.send(read_answer(&mut from)));
         start("decoder").spawn_scoped(scope, receive).map_err(Error::NoDecoder)?;
-        wait(&answered, patience).unwrap_or_else(|| Err(Error::gave_up()))
+        let answer = wait(&answered, patience).unwrap_or_else(|| Err(Error::gave_up().into()));
+        answer.map_err(|unanswered| match unanswered {
+            Unanswered::Error(Error::TooMuchMemory) | Unanswered::BrokenOff
+                if is_short_of_memory() =>
+            {
+                Error::DecoderEnded
+            }
+            Unanswered::Error(error) => error,
+            Unanswered::BrokenOff => match process.end() {
+                Ok(status) if !was_ended(status) => Error::gave_up(),
+                _ => Error::DecoderEnded,
+            },
+        })
         // The process is ended here, and with it both threads.
     })
+}
+
+/// Why there is no picture.
+#[derive(Debug)]
+enum Unanswered {
+    /// The answer says so, or makes no sense.
+    Error(Error),
+    /// The process has ended in the middle.
+    BrokenOff,
+}
+
+impl From<Error> for Unanswered {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Whether a process had no part in its own end: a decoder that breaks down
+/// gets other signals than one that is told to go, by the system as well.
+#[cfg(unix)]
+fn was_ended(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+
+    use rustix::process::Signal;
+
+    let own = [
+        Signal::ABORT,
+        Signal::BUS,
+        Signal::FPE,
+        Signal::ILL,
+        Signal::SEGV,
+        Signal::SYS,
+        Signal::TRAP,
+        Signal::XCPU,
+    ];
+    status.signal().is_some_and(|signal| !own.map(Signal::as_raw).contains(&signal))
+}
+
+#[cfg(not(unix))]
+fn was_ended(_: ExitStatus) -> bool {
+    false
+}
+
+/// Whether a process started by this one may not have the memory that is given
+/// to a picture.
+fn is_short_of_memory() -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+
+        let is_short =
+            |resource| getrlimit(resource).maximum.is_some_and(|m| m < MAX_WORKING_BYTES);
+        is_short(Resource::As) || is_short(Resource::Data)
+    }
+    #[cfg(not(unix))]
+    false
 }
 
 fn write_file(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
@@ -258,24 +329,33 @@ fn wait<T>(answered: &Receiver<T>, patience: Duration) -> Option<T> {
 }
 
 /// Never waits for more than can be a picture within limits.
-fn read_answer(from: &mut impl Read) -> Result<Decoded, Error> {
+fn read_answer(from: &mut impl Read) -> Result<Decoded, Unanswered> {
     let mut greeting = [0; GREETING.len()];
     match from.read_exact(&mut greeting) {
         Ok(()) if greeting == GREETING => {}
-        Ok(()) => return Err(Error::NoDecoder(io::Error::other("it is another program"))),
-        Err(_) => return Err(Error::NoDecoder(io::Error::other("it says nothing"))),
+        Ok(()) => return Err(Error::NoDecoder(io::Error::other("it is another program")).into()),
+        Err(_) => return Err(Error::NoDecoder(io::Error::other("it says nothing")).into()),
     }
-    let gave_up = |_| Error::gave_up();
     let mut length = [0; 4];
-    from.read_exact(&mut length).map_err(gave_up)?;
-    let mut answer = Vec::new();
+    from.read_exact(&mut length).map_err(|_| Unanswered::BrokenOff)?;
     let length = u32::from_le_bytes(length).min(MAX_ANSWER_BYTES);
-    from.take(length.into()).read_to_end(&mut answer).map_err(gave_up)?;
+    let answer = read_to(from, length.into())?;
     match serde_json::from_slice(&answer).map_err(|_| Error::gave_up())? {
         Answer::Picture { width, height, has_alpha } => {
             read_picture(from, width, height, has_alpha)
         }
-        other => Err(other.into()),
+        other => Err(Error::from(other).into()),
+    }
+}
+
+/// The next `length` bytes.
+fn read_to(from: &mut impl Read, length: u64) -> Result<Vec<u8>, Unanswered> {
+    let count = usize::try_from(length).map_err(|_| Error::TooMuchMemory)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(count).map_err(|_| Error::TooMuchMemory)?;
+    match from.take(length).read_to_end(&mut bytes) {
+        Ok(read) if read == count => Ok(bytes),
+        _ => Err(Unanswered::BrokenOff),
     }
 }
 
@@ -284,14 +364,11 @@ fn read_picture(
     width: u32,
     height: u32,
     has_alpha: bool,
-) -> Result<Decoded, Error> {
+) -> Result<Decoded, Unanswered> {
     let channels = if has_alpha { 4 } else { 3 };
     let length = (u64::from(width) * u64::from(height)).saturating_mul(channels);
     within_limits(width, height, length)?;
-    let count = usize::try_from(length).map_err(|_| Error::TooMuchMemory)?;
-    let mut pixels = Vec::new();
-    pixels.try_reserve_exact(count).map_err(|_| Error::TooMuchMemory)?;
-    from.take(length).read_to_end(&mut pixels).map_err(|_| Error::gave_up())?;
+    let pixels = read_to(from, length)?;
     let picture: Option<DynamicImage> = if has_alpha {
         RgbaImage::from_raw(width, height, pixels).map(Into::into)
     } else {
@@ -306,11 +383,18 @@ fn read_picture(
 /// Ends with the one that waits for it.
 struct Process(Child);
 
-impl Drop for Process {
-    fn drop(&mut self) {
+impl Process {
+    /// How it has ended, be it now.
+    fn end(&mut self) -> io::Result<ExitStatus> {
         // It may have ended by itself.
         let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.0.wait()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.end();
     }
 }
 
@@ -323,6 +407,14 @@ mod tests {
         let answer = serde_json::to_vec(answer).unwrap();
         let length = u32::try_from(answer.len()).unwrap().to_le_bytes();
         [&length, answer.as_slice(), pixels].concat()
+    }
+
+    /// Where the process has ended by itself.
+    fn read(mut answer: &[u8]) -> Result<Decoded, Error> {
+        read_answer(&mut answer).map_err(|unanswered| match unanswered {
+            Unanswered::Error(error) => error,
+            Unanswered::BrokenOff => Error::gave_up(),
+        })
     }
 
     fn picture(width: u32, height: u32, has_alpha: bool) -> Answer {
@@ -345,7 +437,7 @@ mod tests {
                 let (mut file, mut answered) = (Vec::new(), Vec::new());
                 write_file(&mut file, bytes).unwrap();
                 answer(&mut file.as_slice(), &mut answered).unwrap();
-                let apart = read_answer(&mut answered.as_slice()).map(|decoded| decoded.picture);
+                let apart = read(&answered).map(|decoded| decoded.picture);
                 let here = avif::decode(bytes).map(|decoded| decoded.picture);
                 assert_eq!(format!("{apart:?}"), format!("{here:?}"), "{name}");
             }
@@ -362,15 +454,14 @@ mod tests {
         ];
         for error in errors {
             let answer = [GREETING, &sent(&Answer::from(&error), &[])].concat();
-            let read = read_answer(&mut answer.as_slice()).unwrap_err();
-            assert_eq!(read.to_string(), error.to_string());
+            assert_eq!(read(&answer).unwrap_err().to_string(), error.to_string());
         }
     }
 
     #[test]
     fn a_text_cannot_harm_the_terminal() {
         let answer = sent(&Answer::Damaged("\u{1b}[2J".into()), &[]);
-        let read = read_answer(&mut [GREETING, &answer].concat().as_slice()).unwrap_err();
+        let read = read(&[GREETING, &answer].concat()).unwrap_err();
         assert_eq!(read.to_string(), "is damaged: \\u{1b}[2J");
     }
 
@@ -389,12 +480,11 @@ mod tests {
             ("an endless length", vec![0xff; 5000]),
         ];
         for (name, answer) in answers {
-            let read = read_answer(&mut [GREETING, &answer].concat().as_slice());
+            let read = read(&[GREETING, &answer].concat());
             assert_eq!(read.unwrap_err().to_string(), Error::gave_up().to_string(), "{name}");
         }
         let huge = [GREETING, &sent(&picture(u32::MAX, u32::MAX, true), &[])].concat();
-        let read = read_answer(&mut huge.as_slice());
-        assert!(matches!(read, Err(Error::TooLarge { .. })));
+        assert!(matches!(read(&huge), Err(Error::TooLarge { .. })));
     }
 
     /// Programs that break down are shell scripts here.
@@ -421,7 +511,8 @@ mod tests {
         fn a_program_that_breaks_down_has_given_up_over_the_picture() {
             for what in [
                 "printf $1; kill -ABRT $$",
-                "printf $1; kill -KILL $$",
+                "printf $1; kill -SEGV $$",
+                "printf $1; kill -XCPU $$",
                 "printf $1; exit 0",
                 "printf $1; printf 'what is this?'",
                 "printf $1; printf $2 | head -c 40; kill -ABRT $$",
@@ -432,6 +523,21 @@ mod tests {
                 let error = decode_by(shell(what), b"file", PATIENCE).unwrap_err();
                 assert_eq!(error.to_string(), "is damaged: its decoder gave up", "{what}");
                 assert!(error.lasts(), "{what}");
+            }
+        }
+
+        #[test]
+        fn a_program_that_is_ended_leaves_the_picture_for_another_time() {
+            for what in [
+                "printf $1; kill -KILL $$",
+                "printf $1; kill -TERM $$",
+                "printf $1; kill -HUP $$",
+                "printf $1; printf $2 | head -c 40; kill -INT $$",
+                "printf $1; printf $2 | head -c 58; kill -KILL $$",
+            ] {
+                let error = decode_by(shell(what), b"file", PATIENCE).unwrap_err();
+                assert!(matches!(error, Error::DecoderEnded), "{what}: {error}");
+                assert!(!error.lasts() && !error.is_absence(), "{what}");
             }
         }
 

@@ -56,6 +56,10 @@ pub enum Error {
     /// The process that decodes it could not be started.
     #[error("cannot be decoded now: its decoder does not start: {0}")]
     NoDecoder(#[source] io::Error),
+    /// The process that decodes it was ended by another one, as by the system
+    /// for want of memory, or had too little memory from the start.
+    #[error("cannot be decoded now: its decoder was ended, or had too little memory")]
+    DecoderEnded,
 }
 
 impl Error {
@@ -69,7 +73,7 @@ impl Error {
     /// Whether only a change of the file can help.
     #[must_use]
     pub fn lasts(&self) -> bool {
-        !matches!(self, Self::Unreadable(_) | Self::NoDecoder(_))
+        !matches!(self, Self::Unreadable(_) | Self::NoDecoder(_) | Self::DecoderEnded)
     }
 
     /// The format of a picture that is as good as any and yet not decoded, for
