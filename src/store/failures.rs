@@ -46,14 +46,11 @@ pub struct Failed {
 }
 
 /// The files that failed, beside one collection.
-pub struct Failures(Mutex<Connection>);
+pub struct Failures(Option<Mutex<Connection>>);
 
 impl Failures {
     /// Those beside `collection`, whose folder exists. Only for as long as this
-    /// lives, where nothing can be kept.
-    ///
-    /// # Panics
-    /// If SQLite cannot even work in memory.
+    /// lives, where nothing can be kept; none where there is no memory for them.
     #[must_use]
     pub fn beside(collection: &Path) -> Self {
         let place = beside(collection, "-failed");
@@ -67,12 +64,13 @@ impl Failures {
             }
             Err(error)
         });
-        let in_memory = || {
-            let connection = Connection::open_in_memory().expect("memory");
-            connection.execute_batch(TABLE).expect("a table");
-            connection
+        let in_memory = |_| {
+            let connection = Connection::open_in_memory()?;
+            connection.execute_batch(TABLE)?;
+            Ok(connection)
         };
-        Self(Mutex::new(connection.unwrap_or_else(|_| in_memory())))
+        let connection: rusqlite::Result<Connection> = connection.or_else(in_memory);
+        Self(connection.ok().map(Mutex::new))
     }
 
     /// All files that are remembered beside `collection`, by path; makes
@@ -93,7 +91,7 @@ impl Failures {
     /// All files, by path.
     #[must_use]
     pub fn all(&self) -> Vec<Failed> {
-        let connection = self.connection();
+        let Some(connection) = self.connection() else { return Vec::new() };
         let all = || {
             connection
                 .prepare(
@@ -111,9 +109,10 @@ impl Failures {
 
     /// Remembers `failed`, in the place of what was known of the file.
     pub fn remember(&self, failed: &Failed) {
+        let Some(connection) = self.connection() else { return };
         let Failed { path, size, modified, decoders, reason, format } = failed;
         let path = PathColumn(path.as_path());
-        let remembered = self.connection().execute(
+        let remembered = connection.execute(
             "INSERT OR REPLACE INTO failure (path, size, modified, decoders, reason, format)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![path, size.cast_signed(), modified, decoders, reason, format],
@@ -125,8 +124,9 @@ impl Failures {
 
     /// Forgets the file at `path`, as it is well or gone.
     pub fn forget(&self, path: &Path) {
+        let Some(connection) = self.connection() else { return };
         let forgotten =
-            self.connection().execute("DELETE FROM failure WHERE path = ?1", [PathColumn(path)]);
+            connection.execute("DELETE FROM failure WHERE path = ?1", [PathColumn(path)]);
         if let Err(error) = forgotten {
             tracing::warn!(%error, "a file is still listed as failed");
         }
@@ -143,8 +143,8 @@ impl Failures {
         }
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connection(&self) -> Option<MutexGuard<'_, Connection>> {
+        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -35,9 +35,13 @@ pub(super) fn find(
     spec: &CollectionSpec,
 ) -> Result<Space, Error> {
     let held = all(connection).at(path)?;
+    let place = Place::File(path.into());
+    // A load that has just begun has made the file and no space yet.
+    if held.is_empty() {
+        return Err(Error::NoCollection { place });
+    }
     let Some((_, space)) = held.iter().find(|(model, _)| *model == spec.model) else {
         let held = held.into_iter().map(|(model, _)| model).collect();
-        let place = Place::File(path.into());
         return Err(Error::OtherModel { place, wanted: spec.model.clone(), held });
     };
     if space.dimension != spec.dimension {
@@ -53,7 +57,7 @@ pub(super) fn find_or_make(
     spec: &CollectionSpec,
 ) -> Result<Space, Error> {
     match find(connection, path, spec) {
-        Err(Error::OtherModel { .. }) => {
+        Err(Error::NoCollection { .. } | Error::OtherModel { .. }) => {
             make(connection, spec).at(path)?;
             find(connection, path, spec)
         }
