@@ -2,9 +2,9 @@
 //! file only has another name now, or erased when asked to.
 //!
 //! A file is gone if the system says so: what is on a disk that fails, or in a
-//! folder that may not be read, is not. A picture is gone as well if what is
-//! there by its name is now something that a load passes over, as a folder or
-//! a link to another picture, or something that cannot be decoded.
+//! folder that may not be read, is not. A picture is hidden as well if what is
+//! there by its name is now something else: what a load passes over, as a folder
+//! or a link to another picture, or what cannot be decoded.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -17,8 +17,8 @@ use super::listing;
 use super::message::{Failure, Prune};
 use super::reading::is_same;
 use super::relocate::absolute;
-use super::walk;
-use crate::domain::{FileProblem, FileStamp, ImageId, Printable};
+use super::walk::{self, Found, Walk};
+use crate::domain::{FileStamp, ImageId, Printable, Record};
 use crate::picture;
 use crate::store::{self, Listed, VectorStore};
 
@@ -39,82 +39,96 @@ pub(super) struct Outcome {
     pub(super) renamed: usize,
 }
 
-/// Hides the pictures below `folders` whose files are gone, unless those are too
-/// many at once, and those whose files are `broken`.
+/// Hides the pictures that a load should have come by and whose files are gone
+/// or broken, unless those are too many at once.
 pub(super) async fn hide(
     store: &Arc<dyn VectorStore>,
-    folders: &[PathBuf],
     seen: &Seen,
 ) -> Result<Outcome, store::Error> {
     if !store.can_hide() {
         return Ok(Outcome::default());
     }
-    let mut shown = listing::below(store, folders).await?;
-    shown.retain(|listed| !listed.known.hidden);
-    let is_broken = |listed: &Listed| seen.broken.contains(&listed.id.location());
-    let (broken, mut rest): (Vec<_>, Vec<_>) = shown.into_iter().partition(is_broken);
-    let broken = broken.into_iter().map(|listed| listed.id).collect();
-    rest.retain(|listed| seen.walked.may_lack(&listed.id.location()));
-    let (mut gone, there) = parted(rest).await;
-    gone.extend(passed_over(there, seen.folder.clone(), folders.to_vec()).await);
-    let mut outcome = hide_gone(store, gone).await?;
-    outcome.hidden += hide_all(store, broken).await?;
-    Ok(outcome)
+    let Seen { walk, met, broken } = seen;
+    let mut shown = listing::below(store, &walk.starts).await?;
+    shown.retain(|listed| !listed.known.hidden && is_of(walk, &listed.id));
+    let is_broken = |listed: &Listed| broken.contains(&listed.id.location());
+    let (mut gone, mut rest): (Vec<_>, Vec<_>) = shown.into_iter().partition(is_broken);
+    rest.retain(|listed| met.may_lack(&listed.id.location()));
+    let (absent, there) = parted(rest).await;
+    gone.extend(absent);
+    gone.extend(passed_over(there, walk.clone()).await);
+    hide_gone(store, gone).await
+}
+
+/// Whether a walk is to come by a picture: one in a folder of the collection
+/// that this one passes over, as a hidden one, waits for its own.
+fn is_of(walk: &Walk, id: &ImageId) -> bool {
+    walk.folder.starts_with(id.folder()) || walk::meets(&walk.folder, id.folder())
 }
 
 /// What a load saw of the files it looked for.
 pub(super) struct Seen {
-    /// The folder that it is a load of.
-    pub(super) folder: PathBuf,
-    pub(super) walked: Walked,
+    pub(super) walk: Walk,
+    pub(super) met: Met,
     /// They are there and cannot be decoded, whatever they were.
     pub(super) broken: HashSet<PathBuf>,
 }
 
-/// What a walk met.
-pub(super) struct Walked {
-    /// The pictures.
-    found: HashSet<PathBuf>,
+/// What a walk met, by absolute paths.
+pub(super) struct Met {
+    pictures: HashSet<PathBuf>,
     /// Nothing is known of what is at or below these.
     unseen: Vec<PathBuf>,
 }
 
-impl Walked {
-    /// What was found in `folder`, and what was in the way.
-    pub(super) fn of(folder: &Path, paths: &[PathBuf], problems: &[FileProblem]) -> Self {
+impl Met {
+    /// What was `found` in `folder`.
+    pub(super) fn of(folder: &Path, found: &Found) -> Self {
+        let problems = found.problems.iter().map(|problem| &problem.path);
         Self {
-            found: paths.iter().map(|path| folder.join(path)).collect(),
-            unseen: problems.iter().map(|problem| folder.join(&problem.path)).collect(),
+            pictures: found.pictures.iter().map(|path| folder.join(path)).collect(),
+            unseen: problems.chain(&found.unknown).map(|path| folder.join(path)).collect(),
         }
     }
 
     /// Whether it may be that there is no picture at `path`.
     fn may_lack(&self, path: &Path) -> bool {
-        !self.found.contains(path)
+        !self.pictures.contains(path)
             && !self.unseen.iter().any(|unseen| path.starts_with(unseen) && path != unseen)
+    }
+
+    /// Whether there may be a picture at `path`.
+    fn may_have(&self, path: &Path) -> bool {
+        self.pictures.contains(path) || self.unseen.iter().any(|unseen| path.starts_with(unseen))
     }
 }
 
-/// Those of `there` that a walk passes over although the system knows their
-/// names. It is a walk of its own, as a file may have come back since the first
-/// one.
-async fn passed_over(there: Vec<Listed>, folder: PathBuf, below: Vec<PathBuf>) -> Vec<Listed> {
+/// Those of `there` that are something else now: what a walk passes over
+/// although the system knows their names. It is a walk of its own, as a file may
+/// have come back since the first one.
+async fn passed_over(there: Vec<Listed>, walk: Walk) -> Vec<Listed> {
     if there.is_empty() {
         return there;
     }
     let passed_over = move || {
-        let (paths, problems) = walk::list(&folder, &below, || true);
-        let walked = Walked::of(&folder, &paths, &problems);
-        let is_met = |path: &Path| {
-            walked.found.contains(path)
-                || walked.unseen.iter().any(|unseen| path.starts_with(unseen))
-        };
-        there.into_iter().filter(|listed| !is_met(&listed.id.location())).collect()
+        let met = Met::of(&walk.folder, &walk.find(|| true));
+        let is_other =
+            |listed: &Listed| !met.may_have(&listed.id.location()) && !is_in_place(listed);
+        there.into_iter().filter(is_other).collect()
     };
     spawn_blocking(passed_over).await.unwrap_or_default()
 }
 
-/// Those of `gone` that have their folder and no other name.
+/// Whether a picture is where it was stored from, and not behind a link:
+/// whatever a walk says, it is no other one.
+fn is_in_place(listed: &Listed) -> bool {
+    let location = listed.id.location();
+    let mut below = location.ancestors().take_while(|above| *above != listed.id.folder());
+    let is_same = |stamp: FileStamp| is_as_stored(&location, &stamp);
+    listed.known.stamp.is_some_and(is_same) && !below.any(Path::is_symlink)
+}
+
+/// Hides those of `gone` that have their folder and no other name.
 async fn hide_gone(
     store: &Arc<dyn VectorStore>,
     gone: Vec<Listed>,
@@ -165,12 +179,13 @@ pub(super) async fn erase(
     let known = listing::below(store, &[folder]).await.map_err(failed)?;
     let all = known.len();
     let gone = lost(known).await;
-    if prune == Prune::Few && gone.len() as u64 * FEW > all as u64 {
-        let cause = format!("{} of {all} are gone, as if a disk was missing", gone.len());
+    let ids: Vec<ImageId> = gone.iter().map(|listed| listed.id.clone()).collect();
+    let are_few = ids.len() as u64 * FEW <= all as u64;
+    if prune == Prune::Few && !(are_few && with_home(gone).await.1 == 0) {
+        let cause = format!("{} of {all} are gone, as if a disk was missing", ids.len());
         return Err(Failure::because(erasing(folder), cause)
             .hint("nothing was removed; if they are gone for good: `carlens load --prune=all`"));
     }
-    let ids: Vec<ImageId> = gone.into_iter().map(|listed| listed.id).collect();
     let mut erased = 0;
     for batch in ids.chunks(BATCH) {
         erased += store.delete(batch.to_vec()).await.map_err(failed)?;
@@ -199,12 +214,12 @@ async fn parted(pictures: Vec<Listed>) -> (Vec<Listed>, Vec<Listed>) {
     spawn_blocking(parted).await.unwrap_or_default()
 }
 
-/// Those of `pictures` whose files are not there, or are hidden for being
-/// something else.
+/// Those of `pictures` whose files are not there, be it that a folder is in
+/// their place.
 async fn lost(pictures: Vec<Listed>) -> Vec<Listed> {
     let is_lost = |listed: &Listed| {
         let location = listed.id.location();
-        is_absent(&location) || listed.known.hidden && location.exists()
+        is_absent(&location) || listed.known.hidden && location.is_dir()
     };
     let lost = move || pictures.into_iter().filter(is_lost).collect();
     spawn_blocking(lost).await.unwrap_or_default()
@@ -214,7 +229,7 @@ fn is_absent(location: &Path) -> bool {
     fs::metadata(location).is_err_and(|error| picture::Error::from(error).is_absence())
 }
 
-/// Parts those whose content the collection has by the name of a file that is
+/// Parts those whose content the collection shows by the name of a file that is
 /// there from the rest.
 async fn renamed(
     store: &Arc<dyn VectorStore>,
@@ -224,11 +239,14 @@ async fn renamed(
     let names: HashSet<PathBuf> = gone.iter().map(|listed| listed.id.location()).collect();
     for batch in gone.chunks(BATCH) {
         let hash = |listed: &Listed| listed.known.stamp.map(|stamp| stamp.hash);
-        let same = store.with_content(batch.iter().filter_map(hash).collect()).await?;
+        let mut same = store.with_content(batch.iter().filter_map(hash).collect()).await?;
+        same.retain(|record| !names.contains(&record.id.location()));
+        let known = store.known(same.iter().map(|record| record.id.clone()).collect()).await?;
+        let is_shown = |record: &Record| known.get(&record.id).is_some_and(|known| !known.hidden);
         let places: Vec<(FileStamp, PathBuf)> = same
             .into_iter()
+            .filter(is_shown)
             .filter_map(|record| Some((record.stamp?, record.id.location())))
-            .filter(|(_, location)| !names.contains(location))
             .collect();
         let there = move || -> HashSet<[u8; 32]> {
             let there = places.into_iter().filter(|(stamp, place)| is_as_stored(place, stamp));
@@ -268,4 +286,26 @@ async fn with_home(gone: Vec<Listed>) -> (Vec<Listed>, usize) {
         (gone, homeless)
     };
     spawn_blocking(part).await.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::FileProblem;
+
+    #[test]
+    fn where_nothing_is_known_there_may_be_a_picture() {
+        let found = Found {
+            pictures: vec!["a.jpg".into()],
+            problems: vec![FileProblem::new("closed".into(), "cannot be opened".into())],
+            unknown: vec!["b".into()],
+        };
+        let met = Met::of(Path::new("/cars"), &found);
+        for there in ["/cars/a.jpg", "/cars/closed/a.jpg", "/cars/closed", "/cars/b"] {
+            assert!(met.may_have(Path::new(there)), "{there}");
+        }
+        for other in ["/cars/c.jpg", "/cars/closed.jpg", "/cars/a"] {
+            assert!(!met.may_have(Path::new(other)) && met.may_lack(Path::new(other)), "{other}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::elsewhere::Journal;
-use super::gone::{self, Seen, Walked};
+use super::gone::{self, Met, Seen};
 use super::message::{Ended, Event, Failure, LoadPlan, LoadProgress};
 use super::reading::{self, Picture, Read, Reader};
 use super::reporter::Reporter;
@@ -22,7 +22,7 @@ use super::roots::Roots;
 use super::session::Session;
 use super::storing::{Parcel, Stored, Storing};
 use super::turn::Turn;
-use super::walk;
+use super::walk::{Found, Walk};
 use super::watching::Changed;
 use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record, SpaceSummary};
 use crate::store::{self, Collection, Failed, Failures, Refused, VectorStore};
@@ -100,8 +100,11 @@ impl Load {
         let token = self.control.token.clone();
         let mut tally = Tally::new(folder, self.journal(folder));
         let below = changed.below(folder);
-        let (paths, problems) = self.list(folder, below.clone(), &mut tally).await?;
-        let walked = Walked::of(folder, &paths, &problems);
+        let others = roots.around(folder);
+        let walk = Walk { folder: folder.to_owned(), starts: below, others };
+        let found = self.list(walk.clone(), &mut tally).await?;
+        let met = Met::of(folder, &found);
+        let Found { pictures: paths, problems, .. } = found;
         let (reader, read) = mpsc::channel(BATCH);
         let reading = Reader {
             folder: folder.into(),
@@ -118,9 +121,8 @@ impl Load {
         let stopped = || Failure::because("reading the pictures", "its thread has stopped");
         reading.await.map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
-            let broken = self.broken(below.clone()).await?;
-            let seen = Seen { folder: folder.into(), walked, broken };
-            let outcome = gone::hide(&store, &below, &seen).await;
+            let broken = self.broken(walk.starts.clone()).await?;
+            let outcome = gone::hide(&store, &Seen { walk, met, broken }).await;
             tally.gone(outcome.map_err(|e| Failure::new("looking for files that are gone", &e))?);
         }
         // The last word on numbers, however it ended.
@@ -166,22 +168,15 @@ impl Load {
         Ok(Opened { store, roots: Roots::new(known, folder) })
     }
 
-    /// The pictures below some folders in `folder`, sorted, and what was in the
-    /// way.
-    async fn list(
-        &self,
-        folder: &Path,
-        below: Vec<PathBuf>,
-        tally: &mut Tally,
-    ) -> Result<(Vec<PathBuf>, Vec<FileProblem>), Failure> {
-        let (token, folder) = (self.control.token.clone(), folder.to_owned());
-        let list = move || walk::list(&folder, &below, || !token.is_cancelled());
-        let (paths, problems) =
+    async fn list(&self, walk: Walk, tally: &mut Tally) -> Result<Found, Failure> {
+        let token = self.control.token.clone();
+        let list = move || walk.find(|| !token.is_cancelled());
+        let found =
             spawn_blocking(list).await.map_err(|e| Failure::new("listing the folder", &e))?;
-        tally.progress.found = paths.len() + problems.len();
+        tally.progress.found = found.pictures.len() + found.problems.len();
         tally.progress.walked = true;
         self.report_progress(tally).await;
-        Ok((paths, problems))
+        Ok(found)
     }
 
     async fn store_batches(

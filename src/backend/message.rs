@@ -8,6 +8,7 @@ use std::time::Duration;
 use image::DynamicImage;
 use serde::{Deserialize, Serialize};
 
+use super::roots::outermost;
 use crate::clip::Tower;
 use crate::domain::{
     Count, FileProblem, Formats, Hit, ImageId, ModelId, PixelSize, Place, SpaceSummary,
@@ -407,18 +408,19 @@ impl Status {
         self.spaces.iter().find(is_ours)
     }
 
-    /// The folders of this machine that the collection has for the model in
-    /// use, or else those it has for another one, or else `fallback`.
+    /// The folders of this machine to load so that all are, of those that the
+    /// collection has for the model in use, or else for another one; or else
+    /// `fallback`.
     #[must_use]
     pub fn folders_or(&self, fallback: PathBuf) -> Vec<PathBuf> {
         let space = self.space().into_iter().chain(&self.spaces);
-        space
+        let folders = space
             .map(|space| {
                 let here = space.folders.iter().filter(|folder| folder.here);
                 here.map(|folder| folder.path.clone()).collect::<Vec<_>>()
             })
-            .find(|folders| !folders.is_empty())
-            .unwrap_or_else(|| vec![fallback])
+            .find(|folders| !folders.is_empty());
+        outermost(folders.unwrap_or_else(|| vec![fallback]))
     }
 }
 

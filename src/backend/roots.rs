@@ -2,12 +2,14 @@
 //!
 //! A picture belongs to the innermost folder that the collection knows. One
 //! that is loaded becomes a folder of the collection unless it lies in one
-//! that is, so that a picture is stored once, whichever of the folders above
-//! it are loaded, and in whatever order.
+//! that is and whose walk comes by it, so that a picture is stored once,
+//! whichever of the folders above it are loaded, and in whatever order. What a
+//! walk passes over, as hidden folders, is loaded for itself.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::walk::meets;
 use crate::domain::ImageId;
 
 /// The folders of a collection.
@@ -17,12 +19,18 @@ pub(super) struct Roots(Vec<Arc<Path>>);
 impl Roots {
     /// Those `known` to the collection, and the one `loaded`, all absolute.
     pub(super) fn new(known: Vec<PathBuf>, loaded: &Path) -> Self {
-        let is_below = known.iter().any(|known| loaded.starts_with(known));
-        let loaded = (!is_below).then(|| loaded.to_owned());
+        let is_met = known.iter().any(|known| meets(known, loaded));
+        let loaded = (!is_met).then(|| loaded.to_owned());
         let mut roots: Vec<Arc<Path>> = known.into_iter().chain(loaded).map(Arc::from).collect();
         // The innermost of those above a picture comes first.
         roots.sort_by_key(|root| std::cmp::Reverse(root.components().count()));
         Self(roots)
+    }
+
+    /// Those above and below `folder`.
+    pub(super) fn around(&self, folder: &Path) -> Vec<PathBuf> {
+        let is_around = |root: &&Arc<Path>| root.starts_with(folder) || folder.starts_with(root);
+        self.0.iter().filter(is_around).map(|root| root.to_path_buf()).collect()
     }
 
     /// What names the picture at the absolute `location`, which is at or below
@@ -36,9 +44,24 @@ impl Roots {
     }
 }
 
+/// Those of `folders` that no load of another one comes by.
+pub(super) fn outermost(folders: Vec<PathBuf>) -> Vec<PathBuf> {
+    let all = folders.clone();
+    let is_outermost =
+        |folder: &PathBuf| !all.iter().any(|other| other != folder && meets(other, folder));
+    folders.into_iter().filter(is_outermost).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_that_others_come_by_need_no_load_of_their_own() {
+        let folders = ["/a", "/a/b", "/a/.b", "/a/.b/c", "/ab", "/c"].map(PathBuf::from);
+        let expected = ["/a", "/a/.b", "/ab", "/c"].map(PathBuf::from);
+        assert_eq!(outermost(folders.to_vec()), expected);
+    }
 
     fn id(known: &[&str], loaded: &str, location: &str) -> (PathBuf, PathBuf) {
         let known = known.iter().map(PathBuf::from).collect();
@@ -56,5 +79,9 @@ mod tests {
         assert_eq!(id(&["/a/b"], "/a", "/a/b/c.jpg"), inner);
         assert_eq!(id(&["/a", "/a/b"], "/a", "/a/b/c.jpg"), inner);
         assert_eq!(id(&["/a/b"], "/a", "/a/bc.jpg"), ("/a".into(), "bc.jpg".into()));
+        let passed_over = ("/a/.b".into(), "c.jpg".into());
+        assert_eq!(id(&["/a"], "/a/.b", "/a/.b/c.jpg"), passed_over);
+        assert_eq!(id(&["/a/.b"], "/a", "/a/.b/c.jpg"), passed_over);
+        assert_eq!(id(&["/a", "/a/.b"], "/a/.b/c", "/a/.b/c/d.jpg").0, Path::new("/a/.b"));
     }
 }

@@ -10,13 +10,54 @@ use walkdir::{DirEntry, WalkDir};
 use crate::domain::FileProblem;
 use crate::picture;
 
-/// One thing met on the way.
-enum Found {
-    /// A picture, by its path relative to the folder.
-    Picture(PathBuf),
-    /// A folder or link that could not be followed, so that nothing is known
-    /// of what is below it.
-    Problem(FileProblem),
+/// Walks what is at or below some places in a folder, in the order of names;
+/// hidden files, unfinished ones and what operating systems leave behind are
+/// passed over.
+///
+/// Symbolic links are followed where they lead to what is not met otherwise:
+/// one to a file or folder that a walk of the folder, or of one of the `others`,
+/// meets by its own name is passed over, and so is a second one to the same
+/// folder. That cuts every loop of them, and any number of links to links costs
+/// no more than what they lead to.
+#[derive(Clone, Debug)]
+pub(super) struct Walk {
+    /// Canonical.
+    pub(super) folder: PathBuf,
+    pub(super) starts: Vec<PathBuf>,
+    /// Folders around this one or in it that are walked for themselves.
+    pub(super) others: Vec<PathBuf>,
+}
+
+impl Walk {
+    /// What is there, as long as it is to `go_on`.
+    pub(super) fn find(&self, go_on: impl Fn() -> bool) -> Found {
+        let Self { folder, starts, others } = self;
+        let mut found = Found::default();
+        let entries = starts.iter().flat_map(|start| entries(folder, start, others));
+        for entry in entries.take_while(|_| go_on()) {
+            match entry {
+                Ok(entry) => match is_picture(&entry) {
+                    Ok(true) => found.pictures.push(relative(entry.path(), folder)),
+                    Ok(false) => {}
+                    Err(_) => found.unknown.push(relative(entry.path(), folder)),
+                },
+                Err(error) => found.problems.extend(problem(&error, folder)),
+            }
+        }
+        found
+    }
+}
+
+/// What a walk comes by, by paths relative to the folder that is walked.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) pictures: Vec<PathBuf>,
+    /// Folders and links that could not be followed, so that nothing is known
+    /// of what is below them.
+    pub(super) problems: Vec<FileProblem>,
+    /// Files that could not be opened and have no name of a picture: they may
+    /// be anything.
+    pub(super) unknown: Vec<PathBuf>,
 }
 
 /// A link to a folder that a walk follows.
@@ -28,43 +69,10 @@ pub(super) struct Link {
     pub(super) target: PathBuf,
 }
 
-/// Walks what is at or below `start` in the canonical `folder`, in the order
-/// of names; hidden files, unfinished ones and what operating systems leave
-/// behind are passed over.
-///
-/// Symbolic links are followed where they lead to what is not met otherwise:
-/// one to a file or folder that the walk meets by its own name is passed over,
-/// and so is a second one to the same folder. That cuts every loop of them,
-/// and any number of links to links costs no more than what they lead to.
-fn walk(folder: &Path, start: &Path) -> impl Iterator<Item = Found> + use<> {
-    let root = folder.to_owned();
-    entries(folder, start).filter_map(move |entry| match entry {
-        Ok(entry) => is_picture(&entry).then(|| Found::Picture(relative(entry.path(), &root))),
-        Err(error) => problem(&error, &root).map(Found::Problem),
-    })
-}
-
-/// All pictures that walks from each of `starts` find, and what was in the way,
-/// as long as they are to `go_on`.
-pub(super) fn list(
-    folder: &Path,
-    starts: &[PathBuf],
-    go_on: impl Fn() -> bool,
-) -> (Vec<PathBuf>, Vec<FileProblem>) {
-    let (mut paths, mut problems) = (Vec::new(), Vec::new());
-    for found in starts.iter().flat_map(|start| walk(folder, start)).take_while(|_| go_on()) {
-        match found {
-            Found::Picture(path) => paths.push(path),
-            Found::Problem(problem) => problems.push(problem),
-        }
-    }
-    (paths, problems)
-}
-
 /// The links to folders that a walk of all of the canonical `folder` follows.
 pub(super) fn links(folder: &Path) -> impl Iterator<Item = Link> + use<> {
     let root = folder.to_owned();
-    entries(folder, folder).filter_map(Result::ok).filter_map(move |entry| {
+    entries(folder, folder, &[]).filter_map(Result::ok).filter_map(move |entry| {
         let is_link = entry.path_is_symlink() && entry.file_type().is_dir();
         // One that is gone already leads nowhere.
         let target = entry.path().canonicalize().ok().filter(|_| is_link)?;
@@ -73,8 +81,12 @@ pub(super) fn links(folder: &Path) -> impl Iterator<Item = Link> + use<> {
 }
 
 /// All that a walk comes by.
-fn entries(folder: &Path, start: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<> {
-    let mut links = Links::on_the_way(folder, start);
+fn entries(
+    folder: &Path,
+    start: &Path,
+    others: &[PathBuf],
+) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<> {
+    let mut links = Links::on_the_way(folder, start, others);
     WalkDir::new(start)
         .follow_links(true)
         .min_depth(1)
@@ -86,17 +98,19 @@ fn entries(folder: &Path, start: &Path) -> impl Iterator<Item = walkdir::Result<
 /// The links met so far.
 struct Links {
     root: PathBuf,
+    /// Folders that are walked for themselves.
+    others: Vec<PathBuf>,
     /// What folders outside the root were entered by.
     followed: HashSet<PathBuf>,
 }
 
 impl Links {
     /// Those that lead to `start`.
-    fn on_the_way(root: &Path, start: &Path) -> Self {
+    fn on_the_way(root: &Path, start: &Path, others: &[PathBuf]) -> Self {
         let below = start.ancestors().take_while(|above| *above != root);
         let links = below.filter(|above| above.is_symlink());
         let followed = links.filter_map(|link| link.canonicalize().ok()).collect();
-        Self { root: root.to_owned(), followed }
+        Self { root: root.to_owned(), others: others.to_owned(), followed }
     }
 
     /// Whether `entry` is no link, or one to what is not met otherwise.
@@ -106,26 +120,33 @@ impl Links {
         }
         // What cannot be followed is told of when it is tried.
         let Ok(target) = entry.path().canonicalize() else { return true };
-        if is_met(&self.root, &target) {
+        let is_folder = entry.file_type().is_dir();
+        let is_finished = is_folder || !target.file_name().is_some_and(is_unfinished);
+        let mut roots = self.others.iter().chain([&self.root]);
+        if is_finished && roots.any(|root| meets(root, &target)) {
             return false;
         }
         let around = self.root.starts_with(&target);
-        !entry.file_type().is_dir() || !around && self.followed.insert(target)
+        !is_folder || !around && self.followed.insert(target)
     }
 }
 
-/// Whether a walk from `root` meets `target` by its own name.
-fn is_met(root: &Path, target: &Path) -> bool {
+/// Whether a walk of all of `root` comes by the folder `target` by its own
+/// name, or is one of it.
+pub(super) fn meets(root: &Path, target: &Path) -> bool {
     target.strip_prefix(root).is_ok_and(|path| !path.iter().any(is_junk))
 }
 
 /// By its name or else by its first bytes. Only regular files are opened.
-fn is_picture(entry: &DirEntry) -> bool {
+fn is_picture(entry: &DirEntry) -> io::Result<bool> {
     let path = entry.path();
-    !entry.file_type().is_dir()
-        && !is_unfinished(entry.file_name())
-        && (picture::named_like_a_picture(path)
-            || entry.file_type().is_file() && picture::looks_like_a_picture(path))
+    if entry.file_type().is_dir() || is_unfinished(entry.file_name()) {
+        return Ok(false);
+    }
+    if picture::named_like_a_picture(path) || !entry.file_type().is_file() {
+        return Ok(picture::named_like_a_picture(path));
+    }
+    picture::looks_like_a_picture(path)
 }
 
 fn is_junk(name: &OsStr) -> bool {
@@ -182,11 +203,8 @@ mod tests {
 
     fn pictures(folder: &Path, start: &str) -> Vec<PathBuf> {
         let start = if start.is_empty() { folder.to_owned() } else { folder.join(start) };
-        let picture = |found| match found {
-            Found::Picture(path) => Some(path),
-            Found::Problem(_) => None,
-        };
-        walk(folder, &start).filter_map(picture).collect()
+        let walk = Walk { folder: folder.to_owned(), starts: vec![start], others: Vec::new() };
+        walk.find(|| true).pictures
     }
 
     /// A folder with a link to one outside, in which a link leads back up, and
@@ -213,6 +231,37 @@ mod tests {
         assert_eq!(pictures(&cars, ""), all);
         assert_eq!(pictures(&cars, "away"), all);
         assert_eq!(pictures(&cars, "away/deep"), all[..1]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_cannot_be_opened_may_be_a_picture() {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt as _;
+        use std::thread;
+
+        use rustix::thread::set_thread_res_uid;
+
+        let home = tempfile::tempdir().unwrap();
+        fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+        for name in ["closed", "closed.jpg", "text"] {
+            fs::write(home.path().join(name), "a text").unwrap();
+        }
+        for name in ["closed", "closed.jpg"] {
+            fs::set_permissions(home.path().join(name), Permissions::from_mode(0o000)).unwrap();
+        }
+        let folder = home.path().canonicalize().unwrap();
+        let walk = Walk { starts: vec![folder.clone()], folder, others: Vec::new() };
+        // Root may open everything. Only this thread is somebody else.
+        let find = move || {
+            let nobody = rustix::fs::Uid::from_raw(65534);
+            let _ = set_thread_res_uid(nobody, nobody, nobody);
+            walk.find(|| true)
+        };
+        let found = thread::spawn(find).join().unwrap();
+        let [closed, picture] = ["closed", "closed.jpg"].map(PathBuf::from);
+        let expected = Found { pictures: vec![picture], unknown: vec![closed], problems: vec![] };
+        assert_eq!(found, expected);
     }
 
     #[test]

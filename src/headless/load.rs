@@ -98,7 +98,7 @@ async fn folders(
     }
     let request = Request::Status { id: RequestId(0) };
     Ok(match follow_quietly(backend, request, output).await? {
-        Event::StatusReported(_, status) => Ok(outermost(status.folders_or(fallback))),
+        Event::StatusReported(_, status) => Ok(status.folders_or(fallback)),
         event => Err(event),
     })
 }
@@ -281,14 +281,15 @@ impl<'a, 'b> Load<'a, 'b> {
         }
         let (text, hint) = if missing == 1 {
             (
-                "1 picture has lost its file, as if a disk was missing; it is not hidden".into(),
+                "1 picture has lost its file or content, as if a disk was missing; it is not hidden"
+                    .into(),
                 "if it is gone for good, `carlens load --prune` erases it",
             )
         } else {
             (
                 format!(
-                    "{missing} pictures have lost their files, so many at once as if a disk was \
-                     missing; they are not hidden"
+                    "{missing} pictures have lost their files or content, so many at once as if a \
+                     disk was missing; they are not hidden"
                 ),
                 "if they are gone for good, `carlens load --prune` erases them",
             )
@@ -426,14 +427,6 @@ impl Underway for Loading<'_> {
     }
 }
 
-/// Those of `folders` that lie in no other of them: loading these loads all.
-fn outermost(folders: Vec<PathBuf>) -> Vec<PathBuf> {
-    let all = folders.clone();
-    let is_outermost =
-        |folder: &PathBuf| !all.iter().any(|other| other != folder && folder.starts_with(other));
-    folders.into_iter().filter(is_outermost).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -451,15 +444,12 @@ mod tests {
         };
         assert_eq!(
             warning(1),
-            "warning: 1 picture has lost its file, as if a disk was missing; it is not hidden\n\
+            "warning: 1 picture has lost its file or content, as if a disk was missing; it is not \
+             hidden\n\
              hint: if it is gone for good, `carlens load --prune` erases it\n"
         );
-        assert!(warning(2).starts_with("warning: 2 pictures have lost their files, so many"));
-    }
-
-    #[test]
-    fn folders_in_others_need_no_load_of_their_own() {
-        let folders = ["/a", "/a/b", "/ab", "/c"].map(PathBuf::from).to_vec();
-        assert_eq!(outermost(folders), ["/a", "/ab", "/c"].map(PathBuf::from));
+        assert!(
+            warning(2).starts_with("warning: 2 pictures have lost their files or content, so many")
+        );
     }
 }

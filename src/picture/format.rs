@@ -1,7 +1,7 @@
 //! Which files are worth trying, and what they are by their content.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use image::ImageFormat;
@@ -36,11 +36,13 @@ pub fn named_like_a_picture(path: &Path) -> bool {
 
 /// Whether the first bytes of a regular file are a picture's, whatever its
 /// name.
-#[must_use]
-pub fn looks_like_a_picture(path: &Path) -> bool {
+///
+/// # Errors
+/// If they cannot be read just now.
+pub fn looks_like_a_picture(path: &Path) -> io::Result<bool> {
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(32).read_to_end(&mut start));
-    read.is_ok() && format(&start).is_some()
+    File::open(path)?.take(32).read_to_end(&mut start)?;
+    Ok(format(&start).is_some())
 }
 
 /// What the content says, of which the first 32 bytes are enough, but for

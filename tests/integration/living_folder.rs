@@ -9,7 +9,9 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use carlens::backend::{Backend, Collection, Event, LoadProgress, Request, RequestId};
+use carlens::backend::{
+    Backend, Collection, Event, LoadProgress, Prune, Request, RequestId, Status,
+};
 use carlens::domain::{CollectionSpec, Embedding, ImageId, Record};
 use carlens::store::{Collection as Stored, Page};
 use sha2::{Digest as _, Sha256};
@@ -75,11 +77,43 @@ impl Library {
         self.load_folder(&self.scene.cars()).await
     }
 
+    /// Erases what is gone; returns how many that were.
+    async fn prune(&mut self, prune: Prune) -> usize {
+        self.asked += 1;
+        let folder = self.scene.cars();
+        let request = Request::Prune { id: RequestId(self.asked), folder, prune };
+        match last(&mut self.backend, request).await {
+            Event::Pruned(_, erased) => erased,
+            event => panic!("{event:?}"),
+        }
+    }
+
+    async fn status(&mut self) -> Box<Status> {
+        self.asked += 1;
+        match last(&mut self.backend, Request::Status { id: RequestId(self.asked) }).await {
+            Event::StatusReported(_, status) => status.into(),
+            event => panic!("{event:?}"),
+        }
+    }
+
+    /// What a load of everything loads.
+    async fn folders(&mut self) -> Vec<PathBuf> {
+        let mut folders = self.status().await.folders_or(PathBuf::new());
+        folders.sort();
+        folders
+    }
+
+    /// Begins with an empty collection.
+    async fn forget(&mut self) {
+        let collection = Collection::Embedded(self.scene.collection());
+        let backend = self.scene.backend_on(TINY, collection);
+        std::mem::replace(&mut self.backend, backend).shutdown().await;
+        fs::remove_file(self.scene.collection()).unwrap();
+    }
+
     /// Every picture that a search may find.
     async fn shown(&mut self) -> Vec<Record> {
-        self.asked += 1;
-        let status = last(&mut self.backend, Request::Status { id: RequestId(self.asked) }).await;
-        let Event::StatusReported(_, status) = status else { panic!("{status:?}") };
+        let status = self.status().await;
         let spec = CollectionSpec { model: status.model, dimension: status.dimension };
         let store = Stored::Embedded(self.scene.collection()).open(&spec).await.unwrap();
         let (mut ids, mut page) = (Vec::new(), Some(Page::default()));
@@ -239,20 +273,94 @@ async fn watching_a_folder_holds_no_other_load_up() {
 
 #[tokio::test]
 async fn a_picture_written_over_with_something_else_is_hidden_until_it_is_one_again() {
-    let mut library = Library::with(3);
+    let mut library = Library::with(5);
     library.load().await;
     let (path, kept) = (library.path("001.png"), library.scene.cars().join("../kept.png"));
     fs::rename(&path, &kept).unwrap();
     fs::write(&path, "not a picture").unwrap();
     let progress = library.load().await;
     assert_eq!((progress.failed, progress.hidden, progress.missing), (1, 1, 0), "{progress:?}");
-    assert_eq!(library.names().await, ["000.png", "002.png"]);
+    assert_eq!(library.names().await, ["000.png", "002.png", "003.png", "004.png"]);
     let progress = library.load().await;
     assert_eq!((progress.failed, progress.failed_before, progress.hidden), (0, 1, 0));
+    assert_eq!(library.prune(Prune::All).await, 0, "its file is there");
     fs::rename(&kept, &path).unwrap();
     let progress = library.load().await;
     assert_eq!((progress.embedded, progress.returned), (0, 1), "{progress:?}");
-    assert_eq!(library.names().await, ["000.png", "001.png", "002.png"]);
+    assert_eq!(library.names().await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_disk_that_gives_empty_files_hides_nothing() {
+    let mut library = Library::with(10);
+    library.load().await;
+    for n in 0..3 {
+        fs::write(library.path(&format!("{n:03}.png")), "").unwrap();
+    }
+    let progress = library.load().await;
+    assert_eq!((progress.failed, progress.hidden, progress.missing), (3, 0, 3), "{progress:?}");
+    assert_eq!(library.names().await.len(), 10);
+}
+
+#[tokio::test]
+async fn what_is_hidden_and_there_is_not_erased() {
+    let mut library = Library::with(10);
+    library.load().await;
+    let (path, aside) = (library.path("001.png"), library.path("../aside.png"));
+    fs::rename(&path, &aside).unwrap();
+    assert_eq!(library.load().await.hidden, 1);
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(library.prune(Prune::All).await, 0);
+    assert_eq!(library.load().await.returned, 1);
+}
+
+#[tokio::test]
+async fn a_hidden_folder_that_was_loaded_for_itself_is_left_alone_by_those_above() {
+    let mut library = Library::with(10);
+    let inner = library.path(".more");
+    fs::create_dir(&inner).unwrap();
+    for n in 0..2 {
+        let name = format!("{n:03}.png");
+        fs::rename(library.path(&name), inner.join(name)).unwrap();
+    }
+    // In whatever order, the inner one is a folder of the collection.
+    for folders in [[&inner, &library.scene.cars()], [&library.scene.cars(), &inner]] {
+        for folder in folders {
+            library.load_folder(folder).await;
+        }
+        let progress = library.load().await;
+        assert_eq!((progress.found, progress.hidden, progress.missing), (8, 0, 0), "{progress:?}");
+        assert_eq!(library.names().await.len(), 10);
+        assert_eq!(library.folders().await, [library.scene.cars(), inner.clone()]);
+        // By whichever name a link leads there.
+        #[cfg(unix)]
+        {
+            let link = library.path("link");
+            std::os::unix::fs::symlink(".more", &link).unwrap();
+            assert_eq!(library.load().await.found, 8);
+            fs::remove_file(link).unwrap();
+        }
+        library.forget().await;
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_load_of_a_subfolder_passes_links_over_as_that_of_the_whole_does() {
+    use std::os::unix::fs::symlink;
+
+    let mut library = Library::with(6);
+    fs::create_dir(library.path("sub")).unwrap();
+    symlink("../000.png", library.path("sub/twin.png")).unwrap();
+    write(&library.path("sub/own.png"), 50);
+    fs::write(library.path("sub/kept.jpg~"), fs::read(library.path("sub/own.png")).unwrap())
+        .unwrap();
+    symlink("kept.jpg~", library.path("sub/kept.jpg")).unwrap();
+    library.load().await;
+    let names = library.names().await;
+    assert_eq!(names[6..], ["sub/kept.jpg", "sub/own.png"]);
+    assert_eq!(library.load_folder(&library.path("sub")).await.found, 2);
+    assert_eq!(library.names().await, names);
 }
 
 #[cfg(unix)]
