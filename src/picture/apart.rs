@@ -531,8 +531,7 @@ mod tests {
             for what in [
                 "printf $1; kill -KILL $$",
                 "printf $1; kill -TERM $$",
-                "printf $1; kill -HUP $$",
-                "printf $1; printf $2 | head -c 40; kill -INT $$",
+                "printf $1; printf $2 | head -c 40; kill -TERM $$",
                 "printf $1; printf $2 | head -c 58; kill -KILL $$",
             ] {
                 let error = decode_by(shell(what), b"file", PATIENCE).unwrap_err();
