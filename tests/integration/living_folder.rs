@@ -555,6 +555,10 @@ fn write(path: &Path, number: u64) {
     picture.save(path).unwrap();
 }
 
+/// A folder that a load of the one above passes over, and that is loaded for
+/// itself.
+const HIDDEN: &str = ".more";
+
 /// One random thing that people do to their folders.
 fn disturb(root: &Path, files: &mut Files, next: &mut u64, random: &mut Random) {
     let names: Vec<String> = files.keys().cloned().collect();
@@ -563,8 +567,10 @@ fn disturb(root: &Path, files: &mut Files, next: &mut u64, random: &mut Random) 
         names.get(at).cloned()
     };
     *next += 1;
-    let new = format!("{}/{next}.png", ["a", "b", "b/c"][usize::try_from(*next % 3).unwrap()]);
-    match (random.below(9), any(random)) {
+    let folders = ["a", "b", "b/c", HIDDEN];
+    let folder = folders[usize::try_from(random.below(4)).unwrap()];
+    let new = format!("{folder}/{next}.png");
+    match (random.below(10), any(random)) {
         (0 | 1, _) | (_, None) => {
             write(&root.join(&new), *next);
             files.insert(new, Some(*next));
@@ -592,6 +598,9 @@ fn disturb(root: &Path, files: &mut Files, next: &mut u64, random: &mut Random) 
             fs::write(root.join(&name), format!("no picture any more {next}")).unwrap();
             files.insert(name, None);
         }
+        // It is there by its own name.
+        #[cfg(unix)]
+        (8, Some(name)) => std::os::unix::fs::symlink(root.join(name), root.join(new)).unwrap(),
         (_, _) => {
             fs::write(root.join(&new), format!("no picture {next}")).unwrap();
             files.insert(new, None);
@@ -601,26 +610,42 @@ fn disturb(root: &Path, files: &mut Files, next: &mut u64, random: &mut Random) 
 
 #[tokio::test]
 async fn whatever_is_done_to_a_folder_the_collection_follows() {
-    for seed in 1..=6 {
+    for seed in 1..=12 {
         let mut random = Random(seed);
         // Enough others that a few deletions are never a missing disk.
         let mut library = Library::with(40);
         let root = library.scene.cars();
-        for folder in ["a", "b/c"] {
+        for folder in ["a", "b/c", HIDDEN] {
             fs::create_dir_all(root.join(folder)).unwrap();
         }
         let (mut files, mut next) = (Files::new(), seed * 1000);
+        // Emptied, it would look like a disk that is missing.
+        let stays = root.join(HIDDEN).join("stays.png");
+        write(&stays, 1);
+        // Links between folders are followed until both are the collection's.
+        library.load_folder(&root.join(HIDDEN)).await;
+        library.load().await;
         for round in 0..10 {
             for _ in 0..random.below(7) {
                 disturb(&root, &mut files, &mut next, &mut random);
             }
-            let progress = library.load().await;
-            assert_eq!(progress.missing, 0, "seed {seed}, round {round}: {progress:?}");
-            assert_eq!(progress.done(), progress.found, "seed {seed}, round {round}");
+            let mut folders = [root.clone(), root.join(HIDDEN)];
+            if random.below(2) == 0 {
+                folders.reverse();
+            }
+            for folder in &folders {
+                let progress = library.load_folder(folder).await;
+                assert_eq!(progress.missing, 0, "seed {seed}, round {round}: {progress:?}");
+                assert_eq!(progress.done(), progress.found, "seed {seed}, round {round}");
+            }
+            if random.below(3) == 0 {
+                library.prune(Prune::All).await;
+            }
             let shown = library.shown().await;
             let good = files.iter().filter(|(_, content)| content.is_some());
             let mut expected: BTreeSet<PathBuf> = good.map(|(name, _)| root.join(name)).collect();
             expected.extend((0..40).map(|n| root.join(format!("{n:03}.png"))));
+            expected.insert(stays.clone());
             let found: BTreeSet<PathBuf> = shown.iter().map(|r| r.id.location()).collect();
             assert_eq!(found, expected, "seed {seed}, round {round}");
             for record in &shown {
@@ -637,7 +662,9 @@ async fn whatever_is_done_to_a_folder_the_collection_follows() {
         fs::remove_file(library.scene.collection()).unwrap();
         library.backend =
             library.scene.backend_on(TINY, Collection::Embedded(library.scene.collection()));
-        library.load().await;
+        for folder in [&root.join(HIDDEN), &root, &root.join(HIDDEN)] {
+            library.load_folder(folder).await;
+        }
         let fresh: BTreeMap<PathBuf, Embedding> =
             library.shown().await.into_iter().map(|r| (r.id.location(), r.embedding)).collect();
         assert_eq!(kept.len(), fresh.len());
