@@ -106,9 +106,9 @@ impl Actor {
                     Ok(Event::Pruned(id, work.prune(id, &gone::name(&folder)?, prune).await?))
                 })
             }),
-            Request::Load { id, folder } => {
+            Request::Load { id, folder, hidden } => {
                 let paused = self.paused(id);
-                self.spawn(id, |token| work.load(id, folder, Control { token, paused }));
+                self.spawn(id, |token| work.load(id, (folder, hidden), Control { token, paused }));
             }
             Request::Watch { id, folders } => {
                 let paused = self.paused(id);
@@ -309,8 +309,16 @@ impl Work {
         std::future::pending().await
     }
 
-    async fn load(self, id: RequestId, folder: PathBuf, control: Control) {
-        let load = Box::pin(async { self.new_load(id, control).await?.run(folder).await });
+    async fn load(
+        self,
+        id: RequestId,
+        (folder, hidden_before): (PathBuf, usize),
+        control: Control,
+    ) {
+        let load = Box::pin(async {
+            let load = self.new_load(id, control).await?;
+            Load { hidden_before, ..load }.run(folder).await
+        });
         let ending = self.reporter(id).while_waiting(self.collection.waits(), load).await;
         let event = ending.map(|ending| match ending {
             Ending::Finished(progress) => Event::LoadFinished(id, progress),
@@ -333,6 +341,7 @@ impl Work {
             session: self.session().await?,
             collection: self.collection.clone(),
             reporter: self.reporter(id),
+            hidden_before: 0,
             control,
             loading: Arc::clone(&self.loading),
         })

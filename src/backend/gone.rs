@@ -17,6 +17,7 @@ use super::listing;
 use super::message::{Failure, Prune};
 use super::reading::is_same;
 use super::relocate::absolute;
+use super::roots;
 use super::walk::{self, Found, Walk};
 use crate::domain::{FileStamp, ImageId, Printable, Record};
 use crate::picture;
@@ -48,16 +49,46 @@ pub(super) async fn hide(
     if !store.can_hide() {
         return Ok(Outcome::default());
     }
-    let Seen { walk, met, broken } = seen;
-    let mut shown = listing::below(store, &walk.starts).await?;
-    shown.retain(|listed| !listed.known.hidden && is_of(walk, &listed.id));
+    let Seen { walk, met, broken, hidden_before } = seen;
+    let all = listing::below(store, &walk.starts).await?;
+    let (hidden, mut shown): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|listed| listed.known.hidden);
+    shown.retain(|listed| is_of(walk, &listed.id));
+    let mut stay = Stay::of(&hidden, &shown);
     let is_broken = |listed: &Listed| broken.contains(&listed.id.location());
     let (mut gone, mut rest): (Vec<_>, Vec<_>) = shown.into_iter().partition(is_broken);
     rest.retain(|listed| met.may_lack(&listed.id.location()));
     let (absent, there) = parted(rest).await;
     gone.extend(absent);
     gone.extend(passed_over(there, walk.clone()).await);
-    hide_gone(store, gone).await
+    stay.without(&gone);
+    hide_gone(store, gone, &stay, *hidden_before).await
+}
+
+/// The folders of the collection that have other pictures than those that are
+/// gone.
+struct Stay(HashMap<PathBuf, usize>);
+
+impl Stay {
+    fn of(hidden: &[Listed], shown: &[Listed]) -> Self {
+        let mut pictures = HashMap::new();
+        for listed in hidden.iter().chain(shown) {
+            *pictures.entry(listed.id.folder().to_owned()).or_default() += 1;
+        }
+        Self(pictures)
+    }
+
+    fn without(&mut self, gone: &[Listed]) {
+        for listed in gone {
+            if let Some(pictures) = self.0.get_mut(listed.id.folder()) {
+                *pictures -= 1;
+            }
+        }
+    }
+
+    fn has(&self, id: &ImageId) -> bool {
+        self.0.get(id.folder()).is_some_and(|pictures| *pictures > 0)
+    }
 }
 
 /// Whether a walk is to come by a picture: one in a folder of the collection
@@ -72,6 +103,8 @@ pub(super) struct Seen {
     pub(super) met: Met,
     /// They are there and cannot be decoded, whatever they were.
     pub(super) broken: HashSet<PathBuf>,
+    /// How many pictures of other folders were hidden in the same run.
+    pub(super) hidden_before: usize,
 }
 
 /// What a walk met, by absolute paths.
@@ -128,26 +161,32 @@ fn is_in_place(listed: &Listed) -> bool {
     listed.known.stamp.is_some_and(is_same) && !below.any(Path::is_symlink)
 }
 
-/// Hides those of `gone` that have their folder and no other name.
+/// Hides those of `gone` that have their folder and no other name. The others
+/// are forgotten, unless they are all that the collection has of a folder: it is
+/// to know that one on.
 async fn hide_gone(
     store: &Arc<dyn VectorStore>,
     gone: Vec<Listed>,
+    stay: &Stay,
+    hidden_before: usize,
 ) -> Result<Outcome, store::Error> {
     let (gone, homeless) = with_home(gone).await;
     if gone.len() + homeless == 0 {
         return Ok(Outcome::default());
     }
     let (renamed, gone) = renamed(store, gone).await?;
+    let (renamed, last): (Vec<_>, Vec<_>) = renamed.into_iter().partition(|id| stay.has(id));
     let mut outcome = Outcome { renamed: renamed.len(), ..Outcome::default() };
     for batch in renamed.chunks(BATCH) {
         store.delete(batch.to_vec()).await?;
     }
-    let all = store.count().await?.pictures;
-    if (gone.len() + homeless) as u64 * FEW > all {
+    outcome.hidden = hide_all(store, last).await?;
+    let all = store.count().await?.pictures + hidden_before as u64;
+    if (gone.len() + homeless + hidden_before) as u64 * FEW > all {
         return Ok(Outcome { missing: gone.len() + homeless, ..outcome });
     }
     outcome.missing = homeless;
-    outcome.hidden = hide_all(store, gone).await?;
+    outcome.hidden += hide_all(store, gone).await?;
     Ok(outcome)
 }
 
@@ -165,6 +204,7 @@ pub(super) async fn count(
     store: &Arc<dyn VectorStore>,
     folder: &Path,
 ) -> Result<usize, store::Error> {
+    let folder = roots::named(&store.folders().await?, folder);
     Ok(lost(listing::below(store, &[folder]).await?).await.len())
 }
 
@@ -176,13 +216,22 @@ pub(super) async fn erase(
     prune: Prune,
 ) -> Result<usize, Failure> {
     let failed = |error: store::Error| Failure::new(erasing(folder), &error);
+    let folder = &roots::named(&store.folders().await.map_err(failed)?, folder);
     let known = listing::below(store, &[folder]).await.map_err(failed)?;
     let all = known.len();
     let gone = lost(known).await;
     let ids: Vec<ImageId> = gone.iter().map(|listed| listed.id.clone()).collect();
     let are_few = ids.len() as u64 * FEW <= all as u64;
-    if prune == Prune::Few && !(are_few && with_home(gone).await.1 == 0) {
-        let cause = format!("{} of {all} are gone, as if a disk was missing", ids.len());
+    let refusal = match prune {
+        Prune::Few => !(are_few && with_home(gone).await.1 == 0),
+        Prune::Asked(count) => ids.len() > count,
+        Prune::All => false,
+    };
+    if refusal {
+        let cause = match prune {
+            Prune::Asked(count) => format!("{} of {all} are gone now, not {count}", ids.len()),
+            _ => format!("{} of {all} are gone, as if a disk was missing", ids.len()),
+        };
         return Err(Failure::because(erasing(folder), cause)
             .hint("nothing was removed; if they are gone for good: `carlens load --prune=all`"));
     }

@@ -18,7 +18,7 @@ use super::gone::{self, Met, Seen};
 use super::message::{Ended, Event, Failure, LoadPlan, LoadProgress};
 use super::reading::{self, Picture, Read, Reader};
 use super::reporter::Reporter;
-use super::roots::Roots;
+use super::roots::{self, Roots};
 use super::session::Session;
 use super::storing::{Parcel, Stored, Storing};
 use super::turn::Turn;
@@ -42,6 +42,8 @@ pub(super) struct Load {
     pub(super) collection: Collection,
     pub(super) reporter: Reporter,
     pub(super) control: Control,
+    /// How many pictures of other folders were hidden in the same run.
+    pub(super) hidden_before: usize,
     /// Held by the load under way in this process: others wait for its end.
     pub(super) loading: Arc<Mutex<()>>,
 }
@@ -85,29 +87,25 @@ impl Load {
         let Some(opened) = token.run_until_cancelled(self.plan(folder)).await else {
             return Ok(Ending::Cancelled);
         };
-        let progress = self.update(folder, changed, opened?).await?;
+        let progress = self.update(changed, opened?).await?;
         let cancelled = token.is_cancelled();
         Ok(if cancelled { Ending::Cancelled } else { Ending::Finished(progress) })
     }
 
-    async fn update(
-        &mut self,
-        folder: &Path,
-        changed: &Changed,
-        opened: Opened,
-    ) -> Result<LoadProgress, Failure> {
-        let Opened { store, roots } = opened;
+    async fn update(&mut self, changed: &Changed, opened: Opened) -> Result<LoadProgress, Failure> {
+        let Opened { store, folder, roots } = opened;
+        let folder = folder.as_path();
         let token = self.control.token.clone();
         let mut tally = Tally::new(folder, self.journal(folder));
         let below = changed.below(folder);
-        let others = roots.around(folder);
-        let walk = Walk { folder: folder.to_owned(), starts: below, others };
+        let walk = Walk { folder: folder.to_owned(), starts: below, others: roots.all() };
         let found = self.list(walk.clone(), &mut tally).await?;
         let met = Met::of(folder, &found);
         let Found { pictures: paths, problems, .. } = found;
         let (reader, read) = mpsc::channel(BATCH);
         let reading = Reader {
             folder: folder.into(),
+            starts: walk.starts.clone(),
             paths,
             problems,
             roots,
@@ -122,7 +120,8 @@ impl Load {
         reading.await.map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
             let broken = self.broken(walk.starts.clone()).await?;
-            let outcome = gone::hide(&store, &Seen { walk, met, broken }).await;
+            let seen = Seen { walk, met, broken, hidden_before: self.hidden_before };
+            let outcome = gone::hide(&store, &seen).await;
             tally.gone(outcome.map_err(|e| Failure::new("looking for files that are gone", &e))?);
         }
         // The last word on numbers, however it ended.
@@ -152,7 +151,8 @@ impl Load {
         broken.map_err(|e| Failure::new("reading which files failed", &e))
     }
 
-    /// Opens the store and says what is going to happen.
+    /// Opens the store and says what is going to happen to the canonical
+    /// `folder`.
     async fn plan(&self, folder: &Path) -> Result<Opened, Failure> {
         let opening = || format!("opening the collection {}", self.collection.place());
         let spaces = self.collection.spaces().await.map_err(|e| Failure::new(opening(), &e))?;
@@ -161,11 +161,13 @@ impl Load {
         // Where the model is not recorded, the store has just taken it for ours.
         let is_ours = |space: &SpaceSummary| space.model.as_ref().is_none_or(|m| *m == model);
         let (own, other_models): (Vec<_>, Vec<_>) = spaces.into_iter().partition(is_ours);
-        let plan =
-            LoadPlan { folder: folder.to_owned(), model, other_models, new_space: own.is_empty() };
-        self.reporter.report(Event::LoadPlanned, plan).await;
         let known = store.folders().await.map_err(|e| Failure::new(opening(), &e))?;
-        Ok(Opened { store, roots: Roots::new(known, folder) })
+        let folder = roots::named(&known, folder);
+        let roots = Roots::new(known, &folder);
+        let new_space = own.is_empty();
+        let plan = LoadPlan { folder: folder.clone(), model, other_models, new_space };
+        self.reporter.report(Event::LoadPlanned, plan).await;
+        Ok(Opened { store, folder, roots })
     }
 
     async fn list(&self, walk: Walk, tally: &mut Tally) -> Result<Found, Failure> {
@@ -374,6 +376,8 @@ impl Load {
 /// The store that a load fills, and what pictures are called in it.
 struct Opened {
     store: Arc<dyn VectorStore>,
+    /// The one that is loaded, as the collection calls it.
+    folder: PathBuf,
     roots: Roots,
 }
 

@@ -60,6 +60,8 @@ pub struct CopyHow {
 pub enum Prune {
     /// A fifth of the folder's: more, and a disk may be missing.
     Few,
+    /// So many, as somebody was asked and said yes to that.
+    Asked(usize),
     /// All of them.
     All,
 }
@@ -83,6 +85,9 @@ pub enum Request {
         id: RequestId,
         /// Which folder.
         folder: PathBuf,
+        /// How many pictures loads of other folders have hidden in the same run:
+        /// a disk that is missing may have held several of them.
+        hidden: usize,
     },
     /// Load folders and keep the collection up to date with them, until
     /// cancelled.

@@ -1,7 +1,7 @@
 //! From a path to pixel values, unless the collection has the file already:
 //! the blocking half of a load, on a thread of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,8 @@ pub(super) enum Read {
     FailedBefore(ImageId, Option<String>),
     /// It cannot be embedded.
     Problem(FileProblem),
-    /// It was there when the folder was listed, and no longer is.
+    /// It was there when the folder was listed, and no longer is; or it is in
+    /// the collection by another name that leads to the same file.
     Gone,
     /// The collection could not be asked; nothing follows.
     Stopped(store::Error),
@@ -78,6 +79,8 @@ pub(super) struct Picture {
 /// Reads `paths` below `folder` in order, until the receiver has left.
 pub(super) struct Reader {
     pub(super) folder: Arc<Path>,
+    /// What was walked of it.
+    pub(super) starts: Vec<PathBuf>,
     pub(super) paths: Vec<PathBuf>,
     /// What could not be listed.
     pub(super) problems: Vec<FileProblem>,
@@ -188,12 +191,21 @@ impl Reading {
         self.read.blocking_send(read).map_err(|_| Stop::Unwanted)
     }
 
-    /// A file that is not there has not failed.
+    /// A file that is not there has not failed, nor has a folder that can be
+    /// read by now.
     fn forget_gone(&self) {
-        let is_gone = |path: &&PathBuf| {
+        let Reader { folder, starts, problems, .. } = &self.reader;
+        let problems: HashSet<PathBuf> =
+            problems.iter().map(|problem| folder.join(&problem.path)).collect();
+        let is_well = |path: &PathBuf| {
+            let is_walked = starts.iter().any(|start| path.starts_with(start));
+            is_walked && path.is_dir() && !problems.contains(path)
+        };
+        let is_gone = |path: &PathBuf| {
             fs::symlink_metadata(path).is_err_and(|error| picture::Error::from(error).is_absence())
         };
-        self.failed.keys().filter(is_gone).for_each(|path| self.failures.forget(path));
+        let well = self.failed.keys().filter(|path| is_gone(path) || is_well(path));
+        well.for_each(|path| self.failures.forget(path));
     }
 
     fn ask<T>(&self, question: impl Future<Output = Result<T, store::Error>>) -> Result<T, Stop> {
@@ -247,10 +259,16 @@ impl Reading {
         }
         let hashes = contents.iter().map(|content| content.stamp.hash).collect();
         let known = self.ask(self.reader.store.with_content(hashes))?;
-        let known: HashMap<[u8; 32], Record> =
-            known.into_iter().filter_map(|record| Some((record.stamp?.hash, record))).collect();
+        let mut by_content: HashMap<[u8; 32], Vec<Record>> = HashMap::new();
+        for record in known {
+            if let Some(stamp) = record.stamp {
+                by_content.entry(stamp.hash).or_default().push(record);
+            }
+        }
         for content in contents {
-            let read = match known.get(&content.stamp.hash) {
+            let known = by_content.get(&content.stamp.hash).map(Vec::as_slice).unwrap_or_default();
+            let read = match known.first() {
+                Some(_) if self.is_stored(&content.id, known) => Read::Gone,
                 Some(record) => {
                     let Content { id, stamp, .. } = content;
                     Read::Recognised(Record { id, stamp: Some(stamp), ..record.clone() })
@@ -260,6 +278,25 @@ impl Reading {
             self.say(read)?;
         }
         Ok(())
+    }
+
+    /// Whether the very file, which is behind a link, is in the collection by
+    /// another name that leads to it, and is searched.
+    fn is_stored(&self, id: &ImageId, known: &[Record]) -> bool {
+        let Ok(real) = id.location().canonicalize() else { return false };
+        if real == id.location() {
+            return false;
+        }
+        let leads_there = |record: &&Record| {
+            record.id != *id && record.id.location().canonicalize().is_ok_and(|other| other == real)
+        };
+        let twins: Vec<ImageId> =
+            known.iter().filter(leads_there).map(|record| record.id.clone()).collect();
+        // Where the collection cannot be asked, it is stored twice at worst.
+        !twins.is_empty()
+            && self
+                .ask(self.reader.store.known(twins))
+                .is_ok_and(|known| known.values().any(|known| !known.hidden))
     }
 
     fn prepare(&self, content: Content) -> Read {

@@ -11,6 +11,7 @@ use super::listing;
 use super::message::{Event, Failure, RequestId};
 use super::roots::Roots;
 use super::upkeep::Upkeep;
+use super::walk::meets;
 use crate::domain::{ImageId, Printable, Record};
 use crate::store::{self, Below, Collection, Failures, Relocated, VectorStore, embedded};
 
@@ -137,13 +138,13 @@ impl Places<'_> {
         }
     }
 
-    /// The folders of the collection after the move. One that comes to lie in
-    /// another is none any more.
+    /// The folders of the collection after the move. One that comes to lie where
+    /// a load of another comes by is none any more.
     fn folders_after(&self, folders: Vec<PathBuf>) -> Vec<PathBuf> {
         let (moved, mut others): (Vec<_>, Vec<_>) =
             folders.into_iter().partition(|folder| folder.starts_with(self.old));
         let moved = moved.iter().map(|folder| self.moved(folder));
-        let is_apart = |folder: &PathBuf| !others.iter().any(|other| folder.starts_with(other));
+        let is_apart = |folder: &PathBuf| !others.iter().any(|other| meets(other, folder));
         let moved: Vec<PathBuf> = moved.filter(is_apart).collect();
         others.extend(moved);
         others
@@ -230,5 +231,6 @@ mod tests {
         assert_eq!(after(&["/old", "/old/in", "/other"]), ["/other", "/new", "/new/in"]);
         assert_eq!(after(&["/old/in", "/new"]), ["/new"]);
         assert_eq!(after(&["/old", "/new/in"]), ["/new/in", "/new"]);
+        assert_eq!(after(&["/old/.in", "/new"]), ["/new", "/new/.in"]);
     }
 }

@@ -27,10 +27,9 @@ impl Roots {
         Self(roots)
     }
 
-    /// Those above and below `folder`.
-    pub(super) fn around(&self, folder: &Path) -> Vec<PathBuf> {
-        let is_around = |root: &&Arc<Path>| root.starts_with(folder) || folder.starts_with(root);
-        self.0.iter().filter(is_around).map(|root| root.to_path_buf()).collect()
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<PathBuf> {
+        self.0.iter().map(|root| root.to_path_buf()).collect()
     }
 
     /// What names the picture at the absolute `location`, which is at or below
@@ -42,6 +41,17 @@ impl Roots {
             None => ImageId::new(Path::new("/"), location),
         }
     }
+}
+
+/// What the collection calls the canonical `folder`. One of its own may be a
+/// link by now, as its pictures were moved to another disk: it keeps its name,
+/// and they theirs.
+pub(super) fn named(known: &[PathBuf], folder: &Path) -> PathBuf {
+    let linked = known.iter().filter(|known| known.is_symlink()).find_map(|known| {
+        let below = folder.strip_prefix(known.canonicalize().ok()?).ok()?;
+        Some(known.join(below).components().collect())
+    });
+    linked.unwrap_or_else(|| folder.to_owned())
 }
 
 /// Those of `folders` that no load of another one comes by.

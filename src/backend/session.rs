@@ -27,7 +27,13 @@ pub(super) struct Session {
 struct Opened {
     store: Arc<dyn VectorStore>,
     writable: bool,
+    /// Of its file.
+    identity: Option<Identity>,
 }
+
+/// What tells a file from another one that came in its place: device and number
+/// on the device.
+type Identity = (u64, u64);
 
 impl Session {
     /// Opens the model; the store waits until it is needed.
@@ -58,7 +64,10 @@ impl Session {
 
     async fn opened(&self, writable: bool) -> Result<Arc<dyn VectorStore>, store::Error> {
         let mut opened = self.opened.lock().await;
-        if let Some(opened) = opened.as_ref().filter(|opened| opened.writable || !writable) {
+        // One that was removed, or restored, is another one.
+        let is_there = |opened: &&Opened| opened.identity == self.identity();
+        let suits = |opened: &&Opened| opened.writable || !writable;
+        if let Some(opened) = opened.as_ref().filter(is_there).filter(suits) {
             return Ok(Arc::clone(&opened.store));
         }
         let store = if writable {
@@ -66,7 +75,24 @@ impl Session {
         } else {
             self.collection.open(&self.spec).await?
         };
-        *opened = Some(Opened { store: Arc::clone(&store), writable });
+        let identity = self.identity();
+        *opened = Some(Opened { store: Arc::clone(&store), writable, identity });
         Ok(store)
+    }
+
+    /// Of the collection's file, if it is one.
+    fn identity(&self) -> Option<Identity> {
+        let Collection::Embedded(path) = &self.collection else { return None };
+        let file = std::fs::metadata(path).ok()?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            Some((file.dev(), file.ino()))
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = file;
+            Some((0, 0))
+        }
     }
 }

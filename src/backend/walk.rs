@@ -16,15 +16,15 @@ use crate::picture;
 ///
 /// Symbolic links are followed where they lead to what is not met otherwise:
 /// one to a file or folder that a walk of the folder, or of one of the `others`,
-/// meets by its own name is passed over, and so is a second one to the same
-/// folder. That cuts every loop of them, and any number of links to links costs
-/// no more than what they lead to.
+/// meets by its own name is passed over, and so is a second one to the same file
+/// or folder. That cuts every loop of them, and any number of links to links
+/// costs no more than what they lead to.
 #[derive(Clone, Debug)]
 pub(super) struct Walk {
-    /// Canonical.
+    /// Absolute. Only its last part may be a link.
     pub(super) folder: PathBuf,
     pub(super) starts: Vec<PathBuf>,
-    /// Folders around this one or in it that are walked for themselves.
+    /// Folders that are walked for themselves.
     pub(super) others: Vec<PathBuf>,
 }
 
@@ -97,37 +97,51 @@ fn entries(
 
 /// The links met so far.
 struct Links {
+    /// Canonical.
     root: PathBuf,
-    /// Folders that are walked for themselves.
+    /// Folders that are walked for themselves, canonical.
     others: Vec<PathBuf>,
-    /// What folders outside the root were entered by.
+    /// Files and folders that were come by behind links, by their own names.
     followed: HashSet<PathBuf>,
+    /// Where the walk entered them.
+    entered: Vec<PathBuf>,
 }
 
 impl Links {
     /// Those that lead to `start`.
     fn on_the_way(root: &Path, start: &Path, others: &[PathBuf]) -> Self {
         let below = start.ancestors().take_while(|above| *above != root);
-        let links = below.filter(|above| above.is_symlink());
-        let followed = links.filter_map(|link| link.canonicalize().ok()).collect();
-        Self { root: root.to_owned(), others: others.to_owned(), followed }
+        let entered: Vec<PathBuf> =
+            below.filter(|above| above.is_symlink()).map(Path::to_owned).collect();
+        let followed = entered.iter().filter_map(|link| link.canonicalize().ok()).collect();
+        // One that is not there meets nothing.
+        let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let others = others.iter().map(|other| real(other)).collect();
+        Self { root: real(root), others, followed, entered }
     }
 
-    /// Whether `entry` is no link, or one to what is not met otherwise.
+    /// Whether `entry` is not behind a link, or is what is not met otherwise.
     fn leads_on(&mut self, entry: &DirEntry) -> bool {
-        if !entry.path_is_symlink() {
+        let is_link = entry.path_is_symlink();
+        let is_folder = entry.file_type().is_dir();
+        let is_behind = || self.entered.iter().any(|link| entry.path().starts_with(link));
+        if !is_link && (is_folder || !is_behind()) {
             return true;
         }
         // What cannot be followed is told of when it is tried.
         let Ok(target) = entry.path().canonicalize() else { return true };
-        let is_folder = entry.file_type().is_dir();
         let is_finished = is_folder || !target.file_name().is_some_and(is_unfinished);
         let mut roots = self.others.iter().chain([&self.root]);
         if is_finished && roots.any(|root| meets(root, &target)) {
             return false;
         }
-        let around = self.root.starts_with(&target);
-        !is_folder || !around && self.followed.insert(target)
+        if is_folder && self.root.starts_with(&target) || !self.followed.insert(target) {
+            return false;
+        }
+        if is_folder {
+            self.entered.push(entry.path().to_owned());
+        }
+        true
     }
 }
 

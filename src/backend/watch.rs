@@ -25,7 +25,7 @@ struct News {
 
 impl Watch {
     /// Ends when cancelled.
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(mut self) -> Result<(), Failure> {
         let folders = self.present().await?;
         let (news, mut changes) = mpsc::channel(1);
         // Their tasks end with this.
@@ -36,8 +36,10 @@ impl Watch {
         }
         for folder in folders {
             let changed = Changed::Everything;
-            self.catch_up(News { folder, changed, means: None }).await?;
+            let hidden = self.catch_up(News { folder, changed, means: None }).await?;
+            self.load.hidden_before += hidden;
         }
+        self.load.hidden_before = 0;
         let token = &self.load.control.token;
         while let Some(Some(news)) = token.run_until_cancelled(changes.recv()).await {
             self.catch_up(news).await?;
@@ -72,17 +74,19 @@ impl Watch {
         Ok(watching)
     }
 
-    async fn catch_up(&self, news: News) -> Result<(), Failure> {
+    /// Returns how many pictures were hidden.
+    async fn catch_up(&self, news: News) -> Result<usize, Failure> {
         if let Some(means) = news.means {
             self.explain(&means).await;
         }
         match self.load.clone().catch_up(&news.folder, &news.changed).await? {
             Ending::Finished(progress) => {
+                let hidden = progress.hidden;
                 self.load.reporter.report(Event::FolderUpToDate, progress).await;
+                Ok(hidden)
             }
-            Ending::Cancelled => {}
+            Ending::Cancelled => Ok(0),
         }
-        Ok(())
     }
 
     async fn explain(&self, means: &Means) {

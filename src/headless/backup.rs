@@ -81,8 +81,7 @@ fn restored(event: Event, json: bool, output: &mut Output<'_>) -> io::Result<Out
     let Event::Restored(_, restored) = event else { return unanswered(event, output) };
     if let Some(kept) = &restored.kept {
         let kept = Printable::new(kept);
-        let hint = "a carlens that is open has to be started again to see the new file";
-        output.note(&format!("what was damaged is kept as {kept}"), Some(hint))?;
+        output.note(&format!("what was damaged is kept as {kept}"), None)?;
     }
     if json {
         writeln!(output.out, "{}", json::restored(&restored))?;

@@ -104,14 +104,11 @@ fn advise(checked: &Checked, output: &mut Output<'_>) -> io::Result<()> {
     match &checked.mended {
         Some(mended) if mended.lost > 0 => {
             let text = format!("{} lost", pictures(mended.lost));
-            let hint = format!("`carlens load` embeds {} again", them(mended.lost));
+            let hint = format!("`carlens load FOLDER` embeds {} again", them(mended.lost));
             output.note(&text, Some(&hint))?;
         }
         None if !findings.is_clean() => output.hint("`carlens check --repair` mends it")?,
         _ => {}
-    }
-    if checked.mended.as_ref().is_some_and(|mended| mended.kept.is_some()) {
-        output.hint("a carlens that is open has to be started again to see the new file")?;
     }
     Ok(())
 }
@@ -218,7 +215,7 @@ mod tests {
              1 picture hidden though the file is there\n\
              hint: `carlens load` shows it again\n\
              1 picture lost\n\
-             hint: `carlens load` embeds it again\n"
+             hint: `carlens load FOLDER` embeds it again\n"
         );
         assert_eq!(
             advice(2),
@@ -227,7 +224,7 @@ mod tests {
              2 pictures hidden though the files are there\n\
              hint: `carlens load` shows them again\n\
              2 pictures lost\n\
-             hint: `carlens load` embeds them again\n"
+             hint: `carlens load FOLDER` embeds them again\n"
         );
     }
 }

@@ -38,9 +38,9 @@ pub async fn load(
         Ok(folders) => folders,
         Err(event) => return unanswered(event, output),
     };
-    let (mut outcome, mut loaded) = (Outcome::Nothing, Vec::new());
+    let (mut outcome, mut loaded, mut hidden) = (Outcome::Nothing, Vec::new(), 0);
     for (folder, id) in folders.into_iter().zip(1..) {
-        let mut load = Load::new(folder, output);
+        let mut load = Load { hidden_before: hidden, ..Load::new(folder, output) };
         let is_lost = is_named && prune.is_some() && load.is_lost(backend, RequestId(0)).await?;
         let mut ended =
             if is_lost { load.pass()? } else { load.run(backend, RequestId(3 * id)).await? };
@@ -48,6 +48,7 @@ pub async fn load(
             let pruned = load.prune(backend, RequestId(3 * id + 1), prune).await?;
             ended = worse(ended, pruned);
         }
+        hidden += load.progress.hidden;
         loaded.push(load.conclude(json)?);
         outcome = worse(outcome, ended);
         if ended == Outcome::Interrupted {
@@ -114,6 +115,8 @@ fn worse(one: Outcome, other: Outcome) -> Outcome {
 /// One folder's load, as it is watched.
 struct Load<'a, 'b> {
     folder: PathBuf,
+    /// How many pictures of other folders were hidden in the same run.
+    hidden_before: usize,
     progress: LoadProgress,
     failed: Vec<FileProblem>,
     /// How, once it is over.
@@ -126,6 +129,7 @@ impl<'a, 'b> Load<'a, 'b> {
     fn new(folder: PathBuf, output: &'a mut Output<'b>) -> Self {
         Self {
             folder,
+            hidden_before: 0,
             progress: LoadProgress::default(),
             failed: Vec::new(),
             ended: Ended::Stopped,
@@ -161,7 +165,7 @@ impl<'a, 'b> Load<'a, 'b> {
     }
 
     async fn run(&mut self, backend: &mut Backend, id: RequestId) -> io::Result<Outcome> {
-        let request = Request::Load { id, folder: self.folder.clone() };
+        let request = Request::Load { id, folder: self.folder.clone(), hidden: self.hidden_before };
         let event = follow(backend, request, |event| self.watch(event)).await?;
         self.output.clear()?;
         match event {
@@ -242,7 +246,7 @@ impl<'a, 'b> Load<'a, 'b> {
                     return Ok(Outcome::Found);
                 }
                 match self.may_erase(gone)? {
-                    Some(true) => Prune::All,
+                    Some(true) => Prune::Asked(gone),
                     Some(false) => return Ok(Outcome::Found),
                     None => return Ok(Outcome::Failed),
                 }

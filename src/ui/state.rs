@@ -92,6 +92,8 @@ pub struct State {
     /// What was remarked last, which is said once.
     pub(super) remarked: Option<Remark>,
     pub(super) folders_to_load: VecDeque<PathBuf>,
+    /// How many pictures were hidden since the first of these was loaded.
+    pub(super) hidden_at_once: usize,
     pub(super) printed_at_exit: Vec<PathBuf>,
     pub(super) last_id: u64,
 }

@@ -68,7 +68,7 @@ impl Scene {
     }
 
     pub fn load(&self, id: u64) -> Request {
-        Request::Load { id: RequestId(id), folder: self.cars() }
+        Request::Load { id: RequestId(id), folder: self.cars(), hidden: 0 }
     }
 }
 
@@ -178,7 +178,7 @@ async fn a_search_is_answered_during_a_load() {
 async fn every_request_gets_exactly_one_final_event() {
     let scene = Scene::with(60);
     let mut backend = scene.backend(TINY);
-    let missing = Request::Load { id: RequestId(3), folder: "no/such/folder".into() };
+    let missing = Request::Load { id: RequestId(3), folder: "no/such/folder".into(), hidden: 0 };
     let bounds = PixelSize { width: 8, height: 8 };
     let thumbnail =
         |id| Request::Thumbnail { id: RequestId(id), path: scene.cars().join("001.png"), bounds };
@@ -443,7 +443,7 @@ async fn a_load_counts_only_what_a_full_disk_has_taken() {
     let few = scene.folder.path().join("few");
     fs::create_dir(&few).unwrap();
     fs::copy(scene.cars().join("000.png"), few.join("000.png")).unwrap();
-    answer(&mut backend, Request::Load { id: RequestId(1), folder: few }).await;
+    answer(&mut backend, Request::Load { id: RequestId(1), folder: few, hidden: 0 }).await;
     disk.fill(96 << 10);
     let events = answer(&mut backend, scene.load(2)).await;
     let failure = failed(events.last().unwrap());

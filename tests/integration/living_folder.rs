@@ -40,7 +40,8 @@ impl Library {
 
     async fn ask(&mut self, folder: &Path) -> Vec<Event> {
         self.asked += 1;
-        let load = Request::Load { id: RequestId(self.asked), folder: folder.to_owned() };
+        let folder = folder.to_owned();
+        let load = Request::Load { id: RequestId(self.asked), folder, hidden: 0 };
         answer(&mut self.backend, load).await
     }
 
@@ -266,7 +267,7 @@ async fn watching_a_folder_holds_no_other_load_up() {
     assert_eq!(library.change().await.embedded, 3);
     let mut other =
         library.scene.backend_on(TINY, Collection::Embedded(library.scene.collection()));
-    let load = Request::Load { id: RequestId(1), folder: library.scene.cars() };
+    let load = Request::Load { id: RequestId(1), folder: library.scene.cars(), hidden: 0 };
     let loaded = last(&mut other, load).await;
     assert!(matches!(loaded, Event::LoadFinished(_, at) if at.unchanged == 3));
 }
@@ -342,6 +343,121 @@ async fn a_hidden_folder_that_was_loaded_for_itself_is_left_alone_by_those_above
         }
         library.forget().await;
     }
+}
+
+#[tokio::test]
+async fn no_more_is_erased_than_was_asked_about() {
+    let mut library = Library::with(10);
+    library.load().await;
+    fs::remove_file(library.path("001.png")).unwrap();
+    fs::remove_file(library.path("002.png")).unwrap();
+    library.asked += 1;
+    let folder = library.scene.cars();
+    let prune = Prune::Asked(1);
+    let request = Request::Prune { id: RequestId(library.asked), folder, prune };
+    let refused = last(&mut library.backend, request).await;
+    assert!(failed(&refused).to_string().contains("2 of 10 are gone now, not 1"), "{refused:?}");
+    assert_eq!(library.names().await.len(), 10);
+    assert_eq!(library.prune(Prune::Asked(2)).await, 2);
+}
+
+#[tokio::test]
+async fn a_folder_whose_pictures_were_all_moved_out_is_loaded_on() {
+    let mut library = Library::with(10);
+    let inbox = library.path("../inbox");
+    fs::create_dir(&inbox).unwrap();
+    let inbox = inbox.canonicalize().unwrap();
+    fs::write(inbox.join("notes.txt"), "notes").unwrap();
+    write(&inbox.join("new.png"), 90);
+    library.load_folder(&inbox).await;
+    fs::rename(inbox.join("new.png"), library.path("new.png")).unwrap();
+    library.load().await;
+    assert_eq!(library.load_folder(&inbox).await.hidden, 1);
+    assert_eq!(library.folders().await, [library.scene.cars(), inbox]);
+    assert_eq!(library.shown().await.len(), 11);
+}
+
+#[tokio::test]
+async fn a_disk_that_held_several_folders_counts_as_one() {
+    let mut library = Library::with(10);
+    library.load().await;
+    for name in ["001.png", "002.png"] {
+        fs::remove_file(library.path(name)).unwrap();
+    }
+    // Another load of the same run has hidden one more, of eleven.
+    library.asked += 1;
+    let (id, folder) = (RequestId(library.asked), library.scene.cars());
+    let event = last(&mut library.backend, Request::Load { id, folder, hidden: 1 }).await;
+    let Event::LoadFinished(_, progress) = event else { panic!("{event:?}") };
+    assert_eq!((progress.hidden, progress.missing), (0, 2), "{progress:?}");
+    assert_eq!(library.load().await.hidden, 2, "a fifth and no more");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_in_whose_place_a_link_to_it_is_keeps_its_name() {
+    use std::os::unix::fs::symlink;
+
+    let mut library = Library::with(6);
+    fs::create_dir(library.path("sub")).unwrap();
+    symlink("../000.png", library.path("sub/twin.png")).unwrap();
+    library.load().await;
+    let (folder, moved) = (library.scene.cars(), library.path("../elsewhere"));
+    fs::rename(&folder, &moved).unwrap();
+    symlink("elsewhere", &folder).unwrap();
+    for named in [&folder, &moved, &folder.join("sub")] {
+        let progress = library.load_folder(named).await;
+        assert_eq!((progress.embedded, progress.recognised), (0, 0), "{progress:?}");
+        assert_eq!(library.folders().await, std::slice::from_ref(&folder));
+        let shown = library.shown().await;
+        assert_eq!(shown.len(), 6);
+        assert!(shown.iter().all(|record| record.id.folder() == folder));
+    }
+    fs::remove_file(moved.join("001.png")).unwrap();
+    assert_eq!(library.load().await.hidden, 1);
+    assert_eq!(library.prune(Prune::Few).await, 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_is_stored_once_whatever_links_lead_to_it() {
+    use std::os::unix::fs::symlink;
+
+    let mut library = Library::with(4);
+    let outside = library.path("../outside");
+    fs::create_dir_all(&outside).unwrap();
+    fs::create_dir_all(library.path("sub")).unwrap();
+    write(&outside.join("a.png"), 60);
+    write(&outside.join("b.png"), 61);
+    symlink(outside.join("a.png"), library.path("first.png")).unwrap();
+    symlink(outside.join("a.png"), library.path("second.png")).unwrap();
+    symlink(&outside, library.path("link")).unwrap();
+    symlink(&outside, library.path("sub/link")).unwrap();
+    library.load().await;
+    let names = ["000.png", "001.png", "002.png", "003.png", "first.png", "link/b.png"];
+    assert_eq!(library.names().await, names);
+    // A part of the folder knows nothing of the other links.
+    library.load_folder(&library.path("sub")).await;
+    assert_eq!(library.names().await, names);
+    // As a folder of the collection, it has its pictures by their own names.
+    library.load_folder(&outside).await;
+    library.load().await;
+    assert_eq!(library.shown().await.len(), 6);
+    let folders = library.folders().await;
+    assert_eq!(folders, [library.scene.cars(), outside.canonicalize().unwrap()]);
+}
+
+#[tokio::test]
+async fn a_collection_that_is_removed_under_a_carlens_is_made_anew() {
+    let mut library = Library::with(5);
+    library.load().await;
+    for name in ["cars.db", "cars.db-wal", "cars.db-shm"] {
+        let _ = fs::remove_file(library.scene.collection().with_file_name(name));
+    }
+    assert!(!library.scene.collection().exists());
+    assert_eq!(library.load().await.embedded, 5);
+    assert!(library.scene.collection().exists());
+    assert_eq!(library.names().await.len(), 5);
 }
 
 #[cfg(unix)]

@@ -90,6 +90,9 @@ pub(super) struct Burst {
     pub(super) changed: Option<Changed>,
     /// Whether links to folders may have come, gone or changed.
     pub(super) links: bool,
+    /// Whether something was not told, as that a folder was made, which is not
+    /// watched then.
+    pub(super) is_incomplete: bool,
     /// Why no more is told, if that is so.
     pub(super) ended: Option<notify::Error>,
 }
@@ -98,7 +101,10 @@ impl Burst {
     /// Adds an event; says whether it was a change.
     pub(super) fn add(&mut self, event: notify::Result<notify::Event>, below: &Below) -> bool {
         let event = match event {
-            Ok(event) if event.need_rescan() => return self.everything(),
+            Ok(event) if event.need_rescan() => {
+                self.is_incomplete = true;
+                return self.everything();
+            }
             Ok(event) => event,
             Err(error) => {
                 if matches!(error.kind, notify::ErrorKind::MaxFilesWatch) {

@@ -154,11 +154,12 @@ impl Watching {
     async fn look(&mut self) -> Option<Changed> {
         let now = Instant::now();
         if self.settled().is_some_and(|settled| settled <= now) {
-            let links = self.told.burst(|burst| burst.links);
-            let watched = self.watched.as_ref().filter(|_| links);
+            let (links, is_incomplete) =
+                self.told.burst(|burst| (burst.links, burst.is_incomplete));
+            let watched = self.watched.as_ref().filter(|_| links || is_incomplete);
             if let Some(below) = watched.map(|watched| Arc::clone(&watched.below)) {
                 let are_others = move || walk::links(&below.root).ne(below.links().iter().cloned());
-                if self.begin_anew_if(are_others).await {
+                if self.begin_anew_if(move || is_incomplete || are_others()).await {
                     return Some(Changed::Everything);
                 }
             }
@@ -294,12 +295,16 @@ struct Known {
     folder: Option<Identity>,
     /// What links lead to, by where the links are; nothing, if they once did.
     links: HashMap<PathBuf, Option<Identity>>,
+    /// What is mounted below all these.
+    mounted: Vec<String>,
 }
 
 impl Known {
     fn new(folder: &Path, known: Option<Identity>, links: &[Link]) -> Self {
         let linked = |link: &Link| (link.place.clone(), identity(&folder.join(&link.place)));
-        Self { folder: known, links: links.iter().map(linked).collect() }
+        let links: HashMap<_, _> = links.iter().map(linked).collect();
+        let mounted = mounted(folder, links.keys());
+        Self { folder: known, links, mounted }
     }
 
     /// Whether others are there now. Nothing tells of a disk that is taken out,
@@ -308,6 +313,7 @@ impl Known {
         let mut links = self.links.iter();
         identity(folder) != self.folder
             || links.any(|(place, known)| identity(&folder.join(place)) != *known)
+            || mounted(folder, self.links.keys()) != self.mounted
     }
 
     /// Keeps in mind those links of `before` that lead nowhere now.
@@ -320,6 +326,14 @@ impl Known {
             self.links.entry(place).or_insert(None);
         }
     }
+}
+
+/// What is mounted below `folder` and what the links in it lead to.
+fn mounted<'a>(folder: &Path, links: impl Iterator<Item = &'a PathBuf>) -> Vec<String> {
+    let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let places = links.map(|place| folder.join(place)).chain([folder.to_owned()]);
+    let real: Vec<PathBuf> = places.filter_map(|place| place.canonicalize().ok()).collect();
+    mounts::below(&String::from_utf8_lossy(&mounts), &real)
 }
 
 /// `None` if there is no such folder.

@@ -27,6 +27,18 @@ pub(super) fn network(mountinfo: &str, folder: &Path) -> Option<Mount> {
     })
 }
 
+/// What is mounted below some `folders`, each mount as its line says what and
+/// where it is.
+pub(super) fn below(mountinfo: &str, folders: &[PathBuf]) -> Vec<String> {
+    let is_below = |line: &&str| {
+        let at = mount(line).map(|mount| mount.at);
+        at.is_some_and(|at| folders.iter().any(|folder| at != *folder && at.starts_with(folder)))
+    };
+    // Options may change of what stays the same.
+    let identity = |line: &str| line.split(' ').take(5).collect::<Vec<_>>().join(" ");
+    mountinfo.lines().filter(is_below).map(identity).collect()
+}
+
 fn mount(line: &str) -> Option<Mount> {
     let (place, source) = line.split_once(" - ")?;
     let at = unescaped(place.split(' ').nth(4)?);
@@ -80,8 +92,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_mounted_below_is_another_mount_after_it_was_away() {
+        let folders = ["/mnt/my cars", "/home"].map(PathBuf::from);
+        let mounts = below(MOUNTS, &folders);
+        assert_eq!(mounts[0], "31 30 8:2 / /mnt/my\\040cars/disk");
+        assert_eq!(mounts.len(), 3);
+        let again = MOUNTS.replace("33 22", "34 22");
+        assert_ne!(below(&again, &folders), mounts);
+        assert_eq!(below(&MOUNTS.replace("rw -", "ro -"), &folders), mounts);
+    }
+
+    #[test]
     fn text_of_another_form_has_no_mounts() {
         assert_eq!(network("", Path::new("/")), None);
+        assert_eq!(below("nfs\n1 2 - nfs\n", &["/".into()]), Vec::<String>::new());
         assert_eq!(network("nfs\n1 2 - nfs\n", Path::new("/")), None);
     }
 }

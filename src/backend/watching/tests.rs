@@ -213,3 +213,19 @@ mod links {
         assert_eq!(watching.changed().await, folders(&["lk"]));
     }
 }
+
+#[tokio::test]
+async fn a_folder_made_while_events_were_lost_is_watched_from_then_on() {
+    use notify::event::{EventKind, Flag};
+
+    let home = tempfile::tempdir().unwrap();
+    let mut watching = watched(home.path());
+    let told = Arc::clone(&watching.told);
+    // As the system would have it that has not told of a new folder.
+    let lost = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
+    assert!(told.burst(|burst| burst.add(Ok(lost), &below(home.path()))));
+    told.news.notify_one();
+    let before = Arc::as_ptr(&watching.watched.as_ref().unwrap().below);
+    assert_eq!(watching.changed().await, Changed::Everything);
+    assert_ne!(Arc::as_ptr(&watching.watched.as_ref().unwrap().below), before);
+}

@@ -101,6 +101,7 @@ fn load_next(state: &mut State) -> Option<Effect> {
     if let Some(folder) = state.folders_to_load.pop_front() {
         return Some(Effect::FindFolder(folder));
     }
+    state.hidden_at_once = 0;
     let may_watch = state.watch && loading_id(&state.load).is_none();
     let folders = Some(state.loaded.clone()).filter(|folders| may_watch && !folders.is_empty())?;
     let id = state.next_id();
@@ -177,7 +178,8 @@ pub(super) fn folder_found(state: &mut State, folder: PathBuf, found: bool) -> V
     if !state.loaded.contains(&folder) {
         state.loaded.push(folder.clone());
     }
-    vec![Effect::Send(Request::Load { id, folder })]
+    let hidden = state.hidden_at_once;
+    vec![Effect::Send(Request::Load { id, folder, hidden })]
 }
 
 fn running(id: RequestId, folder: PathBuf, failed_before: Vec<FileProblem>) -> LoadState {
@@ -237,6 +239,7 @@ fn loading(state: &mut State, event: Event) -> Vec<Effect> {
         }
         Event::LoadFinished(_, progress) => {
             let (changed, failed) = (progress.changed() > 0, std::mem::take(failed));
+            state.hidden_at_once += progress.hidden;
             state.load = LoadState::Finished { progress, failed };
             return loaded(state, changed);
         }
