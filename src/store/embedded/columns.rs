@@ -26,6 +26,11 @@ impl FromSql for PathColumn<PathBuf> {
     }
 }
 
+/// Whether these are an absolute path.
+pub(super) fn is_absolute_path(bytes: &[u8]) -> bool {
+    !bytes.contains(&0) && path_of(bytes).is_ok_and(|path| path.is_absolute())
+}
+
 #[cfg(unix)]
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere not every sequence of bytes is a path")]
 fn path_of(bytes: &[u8]) -> FromSqlResult<PathBuf> {

@@ -29,6 +29,7 @@ mod connection;
 mod failure;
 mod index;
 mod integrity;
+mod leaves;
 mod matrix;
 mod numbered;
 mod read;

@@ -3,18 +3,21 @@
 //!
 //! Rows are read in the order they lie in, from the first on and from the last
 //! back, each time to the first that cannot be read; those in between are
-//! tried one by one.
+//! tried one by one, and then taken from wherever they lie in the file.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 
-use rusqlite::types::Value;
+use rusqlite::types::Value::{self, Blob, Integer, Null, Text};
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, Statement, params_from_iter,
 };
 use tokio_util::sync::CancellationToken;
 
+use super::columns::is_absolute_path;
 use super::failure::At;
+use super::leaves::Leaves;
 use super::staged::Staged;
 use super::stop::Stop;
 use crate::store::Error;
@@ -36,10 +39,14 @@ pub(super) fn save(
 ) -> Result<(), Error> {
     let staged = Staged::beside(path).at(path)?;
     {
+        // Closed after SQLite, whose locks would go with it. A file without a
+        // header that makes sense has no leaves that are found.
+        let leaves = RefCell::new(Leaves::open(path).ok());
         let damaged = open(path).at(path)?;
         let stop = Stop::watch(&damaged, token);
         let mut rescued = staged.open().at(path)?;
-        let salvage = Salvage { damaged: &damaged, stop: &stop, most: most_tried(path) };
+        let most = most_tried(path);
+        let salvage = Salvage { damaged: &damaged, leaves: &leaves, stop: &stop, most };
         let change = rescued.transaction().at(path)?;
         let (kept, lost) = salvage.all(path, &change)?;
         change.commit().at(path)?;
@@ -56,6 +63,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "cell_size_check", true)?;
+    // A file that is shorter than it says is else refused as a whole.
+    connection.pragma_update(None, "writable_schema", true)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
@@ -74,6 +83,7 @@ type Take<'a> = &'a mut dyn FnMut(Values);
 
 struct Salvage<'a> {
     damaged: &'a Connection,
+    leaves: &'a RefCell<Option<Leaves>>,
     stop: &'a Stop<'a>,
     /// How many rows of a table are tried one by one.
     most: i64,
@@ -141,7 +151,27 @@ impl Salvage<'_> {
         // Nothing was read from the end on, if the last row read is the first.
         let last = if last <= first { i64::MAX } else { last };
         let most = first.saturating_add(self.most);
-        self.one_by_one(table, first, last.min(self.end(table)).min(most), take)
+        self.one_by_one(table, first, last.min(self.end(table)).min(most), take)?;
+        self.take_from_leaves(table, take);
+        Ok(())
+    }
+
+    /// Rows of the table that lie in the file, those that were read before
+    /// among them.
+    fn take_from_leaves(&self, table: &Table, take: Take<'_>) {
+        let mut leaves = self.leaves.borrow_mut();
+        let Some(leaves) = leaves.as_mut() else { return };
+        let read = leaves.each(|(number, columns)| {
+            if (1..=MOST_ROWS).contains(&number)
+                && let Some(columns) = (table.of_leaf)(columns)
+            {
+                take([vec![Value::Integer(number)], columns].concat());
+            }
+            self.stop.go_on().is_ok()
+        });
+        if let Err(error) = read {
+            tracing::warn!(%error, "the file cannot be read to its end");
+        }
     }
 
     /// No row of the table has this number or a greater one.
@@ -221,6 +251,9 @@ struct Table {
     /// Whether rows are numbered as pictures are.
     is_of_pictures: bool,
     put: &'static str,
+    /// The columns but for the number, of a row that is one of this table by the
+    /// types of all that it holds.
+    of_leaf: fn(Vec<Value>) -> Option<Values>,
 }
 
 const SPACES: Table = Table {
@@ -231,6 +264,12 @@ const SPACES: Table = Table {
     is_of_pictures: false,
     put: "INSERT OR IGNORE INTO space (id, model_name, fingerprint, dimension, metric, seq)
           VALUES (?1, ?2, ?3, ?4, 'cosine', max(0, min(?5, 4611686018427387903)))",
+    of_leaf: |row| match &row[..] {
+        [Null, name @ Text(_), fingerprint @ Blob(_), dimension @ Integer(_), Text(_), seq, _] => {
+            Some([name, fingerprint, dimension, seq].map(Clone::clone).to_vec())
+        }
+        _ => None,
+    },
 };
 
 const FOLDERS: Table = Table {
@@ -240,6 +279,10 @@ const FOLDERS: Table = Table {
     width: 2,
     is_of_pictures: false,
     put: "INSERT OR IGNORE INTO folder (id, path) VALUES (?1, ?2)",
+    of_leaf: |row| match &row[..] {
+        [Null, path @ Blob(bytes)] => is_absolute_path(bytes).then(|| vec![path.clone()]),
+        _ => None,
+    },
 };
 
 const PICTURES: Table = Table {
@@ -252,6 +295,20 @@ const PICTURES: Table = Table {
           (id, space, folder, path, size, modified, hash, width, height)
           SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
           WHERE ?2 IN (SELECT id FROM space) AND ?3 IN (SELECT id FROM folder)",
+    of_leaf: |row| match &row[..] {
+        [
+            Null,
+            Integer(_),
+            Integer(_),
+            Blob(_),
+            Integer(_),
+            Integer(_),
+            Blob(_),
+            Integer(_),
+            Integer(_),
+        ] => Some(row[1..].to_vec()),
+        _ => None,
+    },
 };
 
 const EMBEDDINGS: Table = Table {
@@ -263,6 +320,10 @@ const EMBEDDINGS: Table = Table {
     put: "INSERT OR IGNORE INTO embedding (picture, space, seq, vector)
           SELECT id, space, (SELECT seq FROM space WHERE space.id = picture.space) + id, ?2
           FROM picture WHERE id = ?1",
+    of_leaf: |row| match &row[..] {
+        [Null, Integer(_), Integer(_), vector @ Blob(_)] => Some(vec![vector.clone()]),
+        _ => None,
+    },
 };
 
 const HIDDEN: Table = Table {
@@ -274,6 +335,10 @@ const HIDDEN: Table = Table {
     put: "INSERT OR IGNORE INTO hidden (picture, vector)
           SELECT id, ?2 FROM picture WHERE id = ?1
           AND id NOT IN (SELECT picture FROM embedding)",
+    of_leaf: |row| match &row[..] {
+        [Null, vector @ Blob(bytes)] => (!is_absolute_path(bytes)).then(|| vec![vector.clone()]),
+        _ => None,
+    },
 };
 
 /// A picture without an embedding is of no use. The changes of a space are
