@@ -10,7 +10,7 @@ use carlens::backend::{self, Backend, CopyHow, Query};
 use carlens::cli::{BackupArgs, Cli, Command, LoadArgs, OutputArgs, StatusArgs, StoredAt};
 use carlens::config::{self, Config, Settings};
 use carlens::dot_env::DotEnv;
-use carlens::headless::{self, Format, Outcome, Output, Style};
+use carlens::headless::{self, Format, Outcome, Output, Style, Unheeded};
 use carlens::hub::Hub;
 use carlens::picture;
 use carlens::secret::{self, Secret};
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
             let advice = error.downcast_ref::<config::Error>().and_then(config::Error::advice);
-            let (mut out, mut err) = (io::stdout(), io::stderr());
+            let (mut out, mut err) = (io::stdout(), Unheeded(io::stderr()));
             let mut output = Output::new(&mut out, &mut err, style);
             // If even this cannot be printed, the exit code has to do.
             let _ = output.error(&chain(error.as_ref()), advice.as_deref());
@@ -96,7 +96,7 @@ fn run_command(
     hub: Hub,
     at: impl Fn(StoredAt) -> Result<Config, config::Error>,
 ) -> Result<Outcome, Error> {
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr());
+    let (mut out, mut err) = (io::stdout().lock(), Unheeded(io::stderr()));
     let mut output = Output::new(&mut out, &mut err, style);
     let Config { limit, images, .. } = config;
     let settings = backend::Settings { model: config.model, hub, collection: config.collection };

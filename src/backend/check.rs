@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 use super::message::{CheckProgress, Checked, Event, Failure, RequestId};
 use super::reporter::Reporter;
@@ -54,14 +55,24 @@ impl Upkeep {
             }
             let mended = embedded::repair(path, &self.token, self.tell()).await;
             let mended = mended.map_err(|e| Failure::new(&doing, &e))?;
-            let left = self.look(path, &doing).await?;
+            // What is done is told of, also if it was to be stopped meanwhile.
+            let left = self.look_until(path, &doing, &CancellationToken::new()).await?;
             Ok(Checked { findings, mended: Some(mended), left: Some(left) })
         };
         Ok(Event::Checked(id, self.alone(&doing, repairing).await?))
     }
 
     async fn look(&self, path: &Path, doing: &str) -> Result<Findings, Failure> {
-        let findings = embedded::check(path, &self.token, self.tell()).await;
+        self.look_until(path, doing, &self.token).await
+    }
+
+    async fn look_until(
+        &self,
+        path: &Path,
+        doing: &str,
+        token: &CancellationToken,
+    ) -> Result<Findings, Failure> {
+        let findings = embedded::check(path, token, self.tell()).await;
         findings.map_err(|e| Failure::new(doing, &e))
     }
 

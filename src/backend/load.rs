@@ -117,7 +117,9 @@ impl Load {
         let reading = reading.start(reader).map_err(|e| Failure::new("starting a thread", &e))?;
         let ended = self.store_batches(read, &store, &mut tally).await;
         let stopped = || Failure::because("reading the pictures", "its thread has stopped");
-        reading.await.map_err(|_| stopped())?;
+        // A file that never comes, as of a server that is gone, keeps nobody who
+        // wants to stop.
+        token.run_until_cancelled(reading).await.unwrap_or(Ok(())).map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
             let broken = self.broken(walk.starts.clone()).await?;
             let seen = Seen { walk, met, broken, hidden_before: self.hidden_before };

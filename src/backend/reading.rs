@@ -7,7 +7,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
@@ -244,7 +243,7 @@ impl Reading {
             }
         };
         let hash = Sha256::digest(&bytes).into();
-        let now = FileStamp { size: bytes.len() as u64, modified: modified(&stat), hash };
+        let now = FileStamp { size: bytes.len() as u64, modified: FileStamp::time_of(&stat), hash };
         if stamp.is_some_and(|stamp| stamp.hash == hash) {
             return Look::Done(Read::Touched(id.clone(), now));
         }
@@ -322,7 +321,8 @@ impl Reading {
         if error.is_absence() {
             return Read::Gone;
         }
-        let tried = stat.filter(|_| error.lasts()).map(|stat| (stat.len(), modified(stat)));
+        let tried =
+            stat.filter(|_| error.lasts()).map(|stat| (stat.len(), FileStamp::time_of(stat)));
         self.unless_said(tried, problem(location, error))
     }
 
@@ -358,7 +358,7 @@ pub(super) fn is_broken(failed: &Failed) -> bool {
 
 /// Whether a file is this long and was written at this time.
 pub(super) fn is_same(stat: &Metadata, size: u64, time: i64) -> bool {
-    stat.len() == size && modified(stat) == time
+    stat.len() == size && FileStamp::time_of(stat) == time
 }
 
 /// The content of the file at `location`, and its metadata, which are the same
@@ -370,21 +370,11 @@ fn read_whole(location: &Path, mut stat: Metadata) -> Result<(Metadata, Vec<u8>)
             Ok(read) => read,
             Err(error) => return Err(Box::new(Unread { stat, error })),
         };
-        if is_same(&after, bytes.len() as u64, modified(&stat)) {
+        if is_same(&after, bytes.len() as u64, FileStamp::time_of(&stat)) {
             return Ok((after, bytes));
         }
         stat = after;
     }
     let busy = io::Error::new(io::ErrorKind::ResourceBusy, "it changes while it is read");
     Err(Box::new(Unread { stat, error: busy.into() }))
-}
-
-/// Since 1970, in nanoseconds; a file system that goes beyond the years 1677
-/// to 2262 is believed to the nearest of them.
-fn modified(stat: &Metadata) -> i64 {
-    let nanoseconds = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
-    };
-    stat.modified().map_or(0, nanoseconds)
 }

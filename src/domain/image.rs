@@ -1,8 +1,10 @@
 //! Pictures: what names one, and what is kept of it.
 
 use std::fmt;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Embedding, Printable, Similarity};
 
@@ -51,6 +53,19 @@ pub struct FileStamp {
     pub modified: i64,
     /// SHA-256 of the content.
     pub hash: [u8; 32],
+}
+
+impl FileStamp {
+    /// The last modification of a file, in nanoseconds since 1970. A file system
+    /// that goes beyond the years 1677 to 2262 is believed to the nearest of them.
+    #[must_use]
+    pub fn time_of(stat: &Metadata) -> i64 {
+        let nanoseconds = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
+        };
+        stat.modified().map_or(0, nanoseconds)
+    }
 }
 
 /// Width and height in pixels, upright (after EXIF orientation).

@@ -31,8 +31,11 @@ pub async fn follow_loads(
             Some(Event::LoadsElsewhere(_, loads)) => match &loads[..] {
                 [] => break,
                 [first, ..] => {
-                    outcome = outcome.or(Some(Outcome::Found));
-                    show(first, json, output)?;
+                    // One that hangs shows nothing new.
+                    match outcome.replace(Outcome::Found) {
+                        None if !json => output.show_at_once(first)?,
+                        _ => show(first, json, output)?,
+                    }
                 }
             },
             Some(Event::LoadEndedElsewhere(_, load)) => {

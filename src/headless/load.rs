@@ -328,7 +328,13 @@ impl<'a, 'b> Load<'a, 'b> {
         let Self { folder, progress, failed, ended, output, .. } = self;
         output.tell_programs(&json_lines::load_finished(folder, progress, *ended))?;
         if !json && progress.walked {
-            writeln!(output.out, "{}: {}", Printable::new(folder), load_summary(progress))?;
+            let how = match ended {
+                Ended::Finished => "",
+                Ended::Stopped => "stopped: ",
+                Ended::Failed => "failed: ",
+            };
+            let folder = Printable::new(folder);
+            writeln!(output.out, "{folder}: {how}{}", load_summary(progress))?;
         }
         Ok(json::loaded(folder, progress, failed, *ended == Ended::Finished))
     }

@@ -27,7 +27,7 @@ pub use copy::copy;
 pub use elsewhere::follow_loads;
 pub use load::{load, watch};
 pub use model::model;
-pub use output::{Output, Style};
+pub use output::{Output, Style, Unheeded};
 pub use relocate::relocate;
 pub use search::{Format, search};
 pub use status::{failed, status};

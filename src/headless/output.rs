@@ -77,6 +77,24 @@ pub(super) trait Underway {
     fn object(&self) -> Value;
 }
 
+/// Standard error that may be gone or full: what nobody can be told ends nothing.
+pub struct Unheeded<W>(pub W);
+
+impl<W: Write> Write for Unheeded<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // See above.
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
 /// Where a command prints.
 pub struct Output<'a> {
     /// Results.
@@ -159,6 +177,13 @@ impl<'a> Output<'a> {
             Style::Json => writeln!(self.err, "{object}"),
             _ => Ok(()),
         }
+    }
+
+    /// Shows how far it is, whatever has been shown before.
+    pub(super) fn show_at_once(&mut self, underway: &dyn Underway) -> io::Result<()> {
+        let now = Instant::now();
+        self.shown = now.checked_sub(LOG_EVERY).unwrap_or(now);
+        self.show(underway)
     }
 
     /// Shows how far it is, if it is time to.

@@ -58,6 +58,17 @@ pub(super) fn format(bytes: &[u8]) -> Option<Format> {
     if bytes.starts_with(b"\xff\x0a") || bytes.starts_with(b"\0\0\0\x0cJXL ") {
         return Some(Recognised("JPEG XL"));
     }
+    let recognised: [(&[u8], _); 6] = [
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xff\x4f\xff\x51", "JPEG 2000"),
+        (b"8BPS\0", "PSD"),
+        (b"qoif", "QOI"),
+        (b"DDS ", "DDS"),
+        (b"\x76\x2f\x31\x01", "OpenEXR"),
+    ];
+    if let Some((_, name)) = recognised.iter().find(|(start, _)| bytes.starts_with(start)) {
+        return Some(Recognised(name));
+    }
     if let (Some(b"ftyp"), Some(brand)) = (bytes.get(4..8), bytes.get(8..12)) {
         return match brand {
             b"avif" | b"avis" => Some(Decoded(ImageFormat::Avif)),
@@ -114,7 +125,7 @@ mod tests {
     #[test]
     fn the_content_tells_the_format() {
         use Format::{Decoded, Previewed, Recognised};
-        let cases: [(&[u8], _); 15] = [
+        let cases: [(&[u8], _); 17] = [
             (b"\xff\xd8\xff\xe0", Some(Decoded(ImageFormat::Jpeg))),
             (b"\x89PNG\r\n\x1a\n", Some(Decoded(ImageFormat::Png))),
             (b"II*\0\x08\0\0\0", Some(Decoded(ImageFormat::Tiff))),
@@ -128,6 +139,8 @@ mod tests {
             (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", Some(Decoded(ImageFormat::Avif))),
             (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", Some(Decoded(ImageFormat::Avif))),
             (b"\0\0\0\x0cJXL \r\n\x87\n", Some(Recognised("JPEG XL"))),
+            (b"\0\0\0\x0cjP  \r\n\x87\n", Some(Recognised("JPEG 2000"))),
+            (b"8BPS\0\x01", Some(Recognised("PSD"))),
             (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", None),
             (b"no picture", None),
         ];

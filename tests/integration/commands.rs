@@ -409,6 +409,22 @@ fn a_decoder_that_dies_takes_nobody_along() {
 
 #[cfg(unix)]
 #[test]
+fn a_load_goes_on_when_nobody_reads_its_complaints() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg", "car-002.jpg", "car-003.jpg"]);
+    for n in 0..9 {
+        fs::write(folder.join(format!("a{n}.jpg")), "no picture").unwrap();
+    }
+    let mut load = machine.command();
+    load.args([OsStr::new("load"), folder.as_os_str(), OsStr::new("--progress=json")]);
+    let mut load = load.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(load.stderr.take());
+    let loaded = Ran(load.wait_with_output().unwrap()).ends(2);
+    assert!(loaded.out().contains("3 embedded, 0 unchanged, 9 failed"), "{}", loaded.out());
+}
+
+#[cfg(unix)]
+#[test]
 fn hostile_names_and_files_harm_nobody() {
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
@@ -609,8 +625,8 @@ fn who_interrupts_a_change_of_a_watched_folder_is_told_what_is_stored() {
     let said = rest.join().unwrap();
     let stopping = "warning: stopping once what is on its way is stored";
     assert!(said.iter().any(|line| line == stopping), "{said:?}");
-    let summary =
-        format!("{}: {} embedded, 0 unchanged, 1 failed in ", folder.display(), machine.stored());
+    let (name, stored) = (folder.display(), machine.stored());
+    let summary = format!("{name}: stopped: {stored} embedded, 0 unchanged, 1 failed in ");
     assert!(ran.out().starts_with(&summary), "{} in place of {summary}", ran.out());
     assert_eq!(ran.out().lines().count(), 1);
 }

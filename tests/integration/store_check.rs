@@ -99,13 +99,17 @@ async fn files_that_are_there_or_not_are_counted() {
     let store = place.create().await;
     let ids =
         ["here.jpg", "back.jpg", "another.jpg"].map(|name| ImageId::new(folder, Path::new(name)));
-    let stamp = FileStamp { size: 7, modified: -5, hash: [9; 32] };
+    let modified = FileStamp::time_of(&fs::metadata(folder.join("back.jpg")).unwrap());
+    let stamp = FileStamp { size: 7, modified, hash: [9; 32] };
     let records = ids
         .clone()
         .map(|id| Record { stamp: Some(stamp), ..record(id, random_embedding(7, DIMENSION)) });
     store.upsert(records.to_vec()).await.unwrap();
     store.hide(ids[1..].to_vec()).await.unwrap();
-    fs::write(folder.join("another.jpg"), "something else").unwrap();
+    // As long as the picture was.
+    fs::write(folder.join("another.jpg"), "nothing").unwrap();
+    let another = fs::File::options().write(true).open(folder.join("another.jpg")).unwrap();
+    another.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     let findings = place.check().await;
     assert!(findings.is_clean());
     let Findings { pictures, hidden, missing, back, .. } = findings;

@@ -17,6 +17,7 @@ use super::integrity;
 use super::sidecar::{self, Beside};
 use super::space::{self, Space};
 use super::stop::Stop;
+use crate::domain::FileStamp;
 use crate::store::findings::{Fault, Findings};
 use crate::store::{Error, scan};
 
@@ -319,6 +320,7 @@ struct Picture {
     base_length: usize,
     /// Length of the file, if it is known.
     bytes: Option<u64>,
+    modified: i64,
     is_hidden: bool,
     is_numbered: bool,
     dimension: usize,
@@ -327,11 +329,14 @@ struct Picture {
 }
 
 impl Picture {
-    /// Whether it has a file; one that is hidden, also whether that is as long
-    /// as it was, as it may be hidden for being another one.
+    /// Whether it has a file; one that is hidden, also whether that is as it was
+    /// by its length and time, as it may be hidden for being another one.
     fn is_there(&self) -> bool {
-        fs::metadata(&self.location)
-            .is_ok_and(|stat| !self.is_hidden || self.bytes.is_none_or(|bytes| bytes == stat.len()))
+        let is_same = |stat: &fs::Metadata| {
+            let as_it_is = (stat.len(), FileStamp::time_of(stat));
+            self.bytes.is_none_or(|bytes| (bytes, self.modified) == as_it_is)
+        };
+        fs::metadata(&self.location).is_ok_and(|stat| !self.is_hidden || is_same(&stat))
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -340,7 +345,7 @@ impl Picture {
         let path = row.get::<_, PathColumn<PathBuf>>(4)?.0;
         let hash = row.get_ref(6)?.as_blob()?.len();
         let size = row.get::<_, u32>(7).and(row.get::<_, u32>(8));
-        let (bytes, _modified): (i64, i64) = (row.get(5)?, row.get(15)?);
+        let (bytes, modified): (i64, i64) = (row.get(5)?, row.get(15)?);
         let names_file = path.file_name().is_some() && path.is_relative() && !has_nul(&path);
         let is_of_its_space: bool = row.get(13)?;
         let makes_sense = names_file && [0, 32].contains(&hash) && size.is_ok() && is_of_its_space;
@@ -352,6 +357,7 @@ impl Picture {
             base_length: base.components().count(),
             location: base.join(&path),
             bytes: (hash > 0).then(|| bytes.cast_unsigned()),
+            modified,
             is_hidden: row.get_ref(9)? == ValueRef::Null,
             is_numbered: seq.is_none_or(|seq| (1..=last).contains(&seq)),
             dimension: row.get::<_, u32>(11)? as usize,

@@ -27,9 +27,14 @@ pub(super) fn mend(
     tell: Tell<'_>,
 ) -> Result<Mended, Error> {
     let mut mended = Mended::default();
-    if is_damaged(path, token)? {
+    let on = CancellationToken::new();
+    let token = if is_damaged(path, token)? {
         salvage::save(path, token, &mut mended)?;
-    }
+        // From here on it is another file, of which is told whatever happens.
+        &on
+    } else {
+        token
+    };
     let mut connection = connection::for_writing(path)?;
     let stop = Stop::watch(&connection, token);
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate).at(path)?;

@@ -70,13 +70,13 @@ CREATE TABLE tombstone (
 ) STRICT, WITHOUT ROWID;
 ",
     "
-CREATE TABLE hidden (
+CREATE TABLE IF NOT EXISTS hidden (
     picture INTEGER PRIMARY KEY REFERENCES picture ON DELETE CASCADE,
     vector  BLOB    NOT NULL
 ) STRICT;
 -- A file under another name has the embedding it had.
-CREATE INDEX picture_by_hash ON picture (space, hash);
-CREATE INDEX tombstone_by_picture ON tombstone (space, picture);
+CREATE INDEX IF NOT EXISTS picture_by_hash ON picture (space, hash);
+CREATE INDEX IF NOT EXISTS tombstone_by_picture ON tombstone (space, picture);
 ",
 ];
 

@@ -73,9 +73,14 @@ fn make(connection: &Connection, spec: &CollectionSpec) -> rusqlite::Result<usiz
     )
 }
 
+/// All that make sense: one that is damaged is nobody's, and keeps nobody from
+/// the others.
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<(ModelId, Space)>> {
     connection
-        .prepare("SELECT id, model_name, fingerprint, dimension FROM space ORDER BY id")?
+        .prepare(
+            "SELECT id, model_name, fingerprint, dimension FROM space
+             WHERE length(fingerprint) = 32 AND dimension BETWEEN 1 AND 65536 ORDER BY id",
+        )?
         .query_map([], from_row)?
         .collect()
 }
