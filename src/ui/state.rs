@@ -85,6 +85,8 @@ pub struct State {
     pub(super) exporting: Option<RequestId>,
     /// Tells of the loads of other processes.
     pub(super) following: Option<RequestId>,
+    /// Tells what the collection holds after one of them.
+    pub(super) counting: Option<RequestId>,
     /// Whether folders are to be watched, once they are loaded.
     pub(super) watch: bool,
     /// Folders that were loaded.

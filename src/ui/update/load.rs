@@ -39,6 +39,7 @@ pub(super) fn answered(state: &mut State, event: Event) -> Vec<Effect> {
     let id = event.request();
     match (&state.backend, &state.download) {
         (BackendState::Opening(waiting), _) if *waiting == id => opened(state, event),
+        _ if state.counting == Some(id) => counted(state, event),
         _ if loading_id(&state.load) == Some(id) => loading(state, event),
         (_, DownloadState::Running(waiting, ..)) if *waiting == id => pulling(state, event),
         _ => Vec::new(),
@@ -276,7 +277,24 @@ pub(super) fn elsewhere(state: &mut State, event: Event) -> Vec<Effect> {
     let Event::LoadsElsewhere(_, loads) = event else { return Vec::new() };
     let ended = loads.len() < state.elsewhere.len();
     state.elsewhere = loads;
-    if ended { search::search_again(state).into_iter().collect() } else { Vec::new() }
+    if !ended {
+        return Vec::new();
+    }
+    let id = state.next_id();
+    state.counting = Some(id);
+    let count = Effect::Send(Request::Status { id });
+    search::search_again(state).into_iter().chain([count]).collect()
+}
+
+/// What the collection holds by now.
+fn counted(state: &mut State, event: Event) -> Vec<Effect> {
+    state.counting = None;
+    if let (Event::StatusReported(_, now), BackendState::Ready(status)) =
+        (event, &mut state.backend)
+    {
+        **status = now;
+    }
+    Vec::new()
 }
 
 pub(super) fn download(state: &mut State) -> Vec<Effect> {

@@ -15,7 +15,7 @@ use crate::backend::{
 };
 use crate::domain::{
     Count, DatabasePlace, FileProblem, FileStamp, Fingerprint, Formats, Hit, ImageId, ModelId,
-    PixelSize, Place, Service, Similarity,
+    PixelSize, Place, Service, Similarity, SpaceSummary,
 };
 use crate::ui::graphics::Picture;
 use crate::ui::message::{Click, Effect, Intent, Message, Typed};
@@ -761,6 +761,30 @@ mod loads {
         assert!(scene.state.search.waiting.is_none());
         scene.hear(Event::LoadsElsewhere(watching, Vec::new()));
         assert!(scene.state.search.waiting.is_some());
+    }
+
+    #[test]
+    fn after_a_load_elsewhere_the_collection_is_counted_anew_and_nothing_is_loaded() {
+        let mut scene = Scene::new();
+        scene.open(ready_status(None));
+        let watching = scene.state.following.unwrap();
+        scene.hear(Event::LoadsElsewhere(watching, vec![LoadElsewhere::default()]));
+        scene.hear(Event::LoadsElsewhere(watching, Vec::new()));
+        let id = scene.state.counting.unwrap();
+        let status = ready_status(None);
+        let space = SpaceSummary {
+            model: Some(status.model.clone()),
+            dimension: status.dimension,
+            pictures: Count { pictures: 4321, ..Count::default() },
+            hidden: 0,
+            folders: Vec::new(),
+            bytes: None,
+        };
+        scene.hear(Event::StatusReported(id, Status { spaces: vec![space], ..status }));
+        scene.press("f3");
+        assert!(scene.screen().contains("4321 pictures in the"), "{}", scene.screen());
+        let loads = |effect: &Effect| matches!(effect, Effect::Send(Request::Load { .. }));
+        assert!(!scene.effects().iter().any(loads));
     }
 
     #[test]
