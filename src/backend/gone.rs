@@ -17,7 +17,6 @@ use super::listing;
 use super::message::{Failure, Prune};
 use super::reading::is_same;
 use super::relocate::absolute;
-use super::roots;
 use super::walk::{self, Found, Walk};
 use crate::domain::{FileStamp, ImageId, Printable, Record};
 use crate::picture;
@@ -62,7 +61,13 @@ pub(super) async fn hide(
     gone.extend(absent);
     gone.extend(passed_over(there, walk.clone()).await);
     stay.without(&gone);
-    hide_gone(store, gone, &stay, *hidden_before).await
+    // Nobody misses one whose files a load of this one would find.
+    let is_left = |id: &ImageId| {
+        let folder = id.folder();
+        folder != walk.folder && walk::meets(&walk.folder, folder) && !folder.exists()
+    };
+    let may_go = |id: &ImageId| stay.has(id) || is_left(id);
+    hide_gone(store, gone, may_go, *hidden_before).await
 }
 
 /// The folders of the collection that have other pictures than those that are
@@ -161,21 +166,22 @@ fn is_in_place(listed: &Listed) -> bool {
     listed.known.stamp.is_some_and(is_same) && !below.any(Path::is_symlink)
 }
 
-/// Hides those of `gone` that have their folder and no other name. The others
-/// are forgotten, unless they are all that the collection has of a folder: it is
-/// to know that one on.
+/// Forgets those of `gone` that are there by another name, unless they are all
+/// that the collection has of a folder: it is to know that one on. Hides the
+/// others that have their folder.
 async fn hide_gone(
     store: &Arc<dyn VectorStore>,
     gone: Vec<Listed>,
-    stay: &Stay,
+    may_go: impl Fn(&ImageId) -> bool,
     hidden_before: usize,
 ) -> Result<Outcome, store::Error> {
-    let (gone, homeless) = with_home(gone).await;
-    if gone.len() + homeless == 0 {
+    if gone.is_empty() {
         return Ok(Outcome::default());
     }
     let (renamed, gone) = renamed(store, gone).await?;
-    let (renamed, last): (Vec<_>, Vec<_>) = renamed.into_iter().partition(|id| stay.has(id));
+    let (gone, homeless) = with_home(gone).await;
+    let gone: Vec<ImageId> = gone.into_iter().map(|listed| listed.id).collect();
+    let (renamed, last): (Vec<_>, Vec<_>) = renamed.into_iter().partition(may_go);
     let mut outcome = Outcome { renamed: renamed.len(), ..Outcome::default() };
     for batch in renamed.chunks(BATCH) {
         store.delete(batch.to_vec()).await?;
@@ -204,7 +210,6 @@ pub(super) async fn count(
     store: &Arc<dyn VectorStore>,
     folder: &Path,
 ) -> Result<usize, store::Error> {
-    let folder = roots::named(&store.folders().await?, folder);
     Ok(lost(listing::below(store, &[folder]).await?).await.len())
 }
 
@@ -216,7 +221,6 @@ pub(super) async fn erase(
     prune: Prune,
 ) -> Result<usize, Failure> {
     let failed = |error: store::Error| Failure::new(erasing(folder), &error);
-    let folder = &roots::named(&store.folders().await.map_err(failed)?, folder);
     let known = listing::below(store, &[folder]).await.map_err(failed)?;
     let all = known.len();
     let gone = lost(known).await;
@@ -283,7 +287,7 @@ fn is_absent(location: &Path) -> bool {
 async fn renamed(
     store: &Arc<dyn VectorStore>,
     gone: Vec<Listed>,
-) -> Result<(Vec<ImageId>, Vec<ImageId>), store::Error> {
+) -> Result<(Vec<ImageId>, Vec<Listed>), store::Error> {
     let (mut renamed, mut rest) = (Vec::new(), Vec::new());
     let names: HashSet<PathBuf> = gone.iter().map(|listed| listed.id.location()).collect();
     for batch in gone.chunks(BATCH) {
@@ -303,9 +307,10 @@ async fn renamed(
         };
         let there = spawn_blocking(there).await.unwrap_or_default();
         for listed in batch {
-            let is_there = hash(listed).is_some_and(|hash| there.contains(&hash));
-            let ids = if is_there { &mut renamed } else { &mut rest };
-            ids.push(listed.id.clone());
+            match hash(listed) {
+                Some(hash) if there.contains(&hash) => renamed.push(listed.id.clone()),
+                _ => rest.push(listed.clone()),
+            }
         }
     }
     Ok((renamed, rest))

@@ -17,6 +17,7 @@ use super::elsewhere::Journal;
 use super::gone::{self, Met, Seen};
 use super::message::{Ended, Event, Failure, LoadPlan, LoadProgress};
 use super::reading::{self, Picture, Read, Reader};
+use super::relocate;
 use super::reporter::Reporter;
 use super::roots::{self, Roots};
 use super::session::Session;
@@ -87,14 +88,18 @@ impl Load {
         let Some(opened) = token.run_until_cancelled(self.plan(folder)).await else {
             return Ok(Ending::Cancelled);
         };
-        let progress = self.update(changed, opened?).await?;
+        let progress = self.update(folder, changed, opened?).await?;
         let cancelled = token.is_cancelled();
         Ok(if cancelled { Ending::Cancelled } else { Ending::Finished(progress) })
     }
 
-    async fn update(&mut self, changed: &Changed, opened: Opened) -> Result<LoadProgress, Failure> {
-        let Opened { store, folder, roots } = opened;
-        let folder = folder.as_path();
+    async fn update(
+        &mut self,
+        folder: &Path,
+        changed: &Changed,
+        opened: Opened,
+    ) -> Result<LoadProgress, Failure> {
+        let Opened { store, roots } = opened;
         let token = self.control.token.clone();
         let mut tally = Tally::new(folder, self.journal(folder));
         let below = changed.below(folder);
@@ -163,13 +168,26 @@ impl Load {
         // Where the model is not recorded, the store has just taken it for ours.
         let is_ours = |space: &SpaceSummary| space.model.as_ref().is_none_or(|m| *m == model);
         let (own, other_models): (Vec<_>, Vec<_>) = spaces.into_iter().partition(is_ours);
-        let known = store.folders().await.map_err(|e| Failure::new(opening(), &e))?;
-        let folder = roots::named(&known, folder);
-        let roots = Roots::new(known, &folder);
-        let new_space = own.is_empty();
-        let plan = LoadPlan { folder: folder.clone(), model, other_models, new_space };
+        let plan =
+            LoadPlan { folder: folder.to_owned(), model, other_models, new_space: own.is_empty() };
         self.reporter.report(Event::LoadPlanned, plan).await;
-        Ok(Opened { store, folder, roots })
+        self.follow_links(&store).await?;
+        let known = store.folders().await.map_err(|e| Failure::new(opening(), &e))?;
+        Ok(Opened { store, roots: Roots::new(known, folder) })
+    }
+
+    /// Moves folders of the collection that are links by now to where they lead:
+    /// every picture has one name, that of its file.
+    async fn follow_links(&self, store: &Arc<dyn VectorStore>) -> Result<(), Failure> {
+        let Collection::Embedded(path) = &self.collection else { return Ok(()) };
+        let doing = "following folders that are links by now";
+        let folders = store.folders().await.map_err(|e| Failure::new(doing, &e))?;
+        let linked = spawn_blocking(move || roots::linked(folders)).await.unwrap_or_default();
+        for (old, new) in linked {
+            let doing = format!("moving {} to {}", Printable::new(&old), Printable::new(&new));
+            relocate::follow(path, (&old, &new), &doing).await?;
+        }
+        Ok(())
     }
 
     async fn list(&self, walk: Walk, tally: &mut Tally) -> Result<Found, Failure> {
@@ -378,8 +396,6 @@ impl Load {
 /// The store that a load fills, and what pictures are called in it.
 struct Opened {
     store: Arc<dyn VectorStore>,
-    /// The one that is loaded, as the collection calls it.
-    folder: PathBuf,
     roots: Roots,
 }
 

@@ -46,19 +46,35 @@ impl Upkeep {
                     self.token.run_until_cancelled(moving).await.ok_or_else(stopped)??
                 }
             };
-            self.follow_failures(&old, &new).await;
+            follow_failures(self.collection.on_this_machine(), &old, &new).await;
             Ok(relocated)
         };
         Ok(Event::Relocated(id, self.alone(&doing, moving).await?))
     }
+}
 
-    async fn follow_failures(&self, old: &Path, new: &Path) {
-        let collection = self.collection.on_this_machine().to_owned();
-        let (old, new) = (old.to_owned(), new.to_owned());
-        let following = move || Failures::beside(&collection).relocate(&old, &new);
-        // A file whose failure is forgotten is merely tried again.
-        let _ = spawn_blocking(following).await;
+/// Gives what the collection at `path` has below `old` its names below `new`,
+/// which is the same folder. Nobody else changes the collection meanwhile.
+pub(super) async fn follow(
+    path: &Path,
+    (old, new): (&Path, &Path),
+    doing: &str,
+) -> Result<(), Failure> {
+    let places = Places { old, new, force: true, doing };
+    let below = embedded::below(path, old).await.map_err(|e| places.failed(&e))?;
+    if !below.pictures.is_empty() {
+        places.relocate(path).await?;
+        follow_failures(path, old, new).await;
     }
+    Ok(())
+}
+
+async fn follow_failures(collection: &Path, old: &Path, new: &Path) {
+    let collection = collection.to_owned();
+    let (old, new) = (old.to_owned(), new.to_owned());
+    let following = move || Failures::beside(&collection).relocate(&old, &new);
+    // A file whose failure is forgotten is merely tried again.
+    let _ = spawn_blocking(following).await;
 }
 
 /// Where the folder was, and where it is.

@@ -43,15 +43,15 @@ impl Roots {
     }
 }
 
-/// What the collection calls the canonical `folder`. One of its own may be a
-/// link by now, as its pictures were moved to another disk: it keeps its name,
-/// and they theirs.
-pub(super) fn named(known: &[PathBuf], folder: &Path) -> PathBuf {
-    let linked = known.iter().filter(|known| known.is_symlink()).find_map(|known| {
-        let below = folder.strip_prefix(known.canonicalize().ok()?).ok()?;
-        Some(known.join(below).components().collect())
-    });
-    linked.unwrap_or_else(|| folder.to_owned())
+/// Those of `folders` that a link leads away from by now, as they were moved to
+/// another disk and a link left in their place, or in that of a folder above:
+/// each with the folder that it is.
+pub(super) fn linked(folders: Vec<PathBuf>) -> Vec<(PathBuf, PathBuf)> {
+    let real = |folder: PathBuf| {
+        let real = folder.canonicalize().ok().filter(|real| *real != folder && real.is_dir())?;
+        Some((folder, real))
+    };
+    folders.into_iter().filter_map(real).collect()
 }
 
 /// Those of `folders` that no load of another one comes by.

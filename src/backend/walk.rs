@@ -21,7 +21,7 @@ use crate::picture;
 /// costs no more than what they lead to.
 #[derive(Clone, Debug)]
 pub(super) struct Walk {
-    /// Absolute. Only its last part may be a link.
+    /// Canonical.
     pub(super) folder: PathBuf,
     pub(super) starts: Vec<PathBuf>,
     /// Folders that are walked for themselves.

@@ -395,7 +395,7 @@ async fn a_disk_that_held_several_folders_counts_as_one() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_folder_in_whose_place_a_link_to_it_is_keeps_its_name() {
+async fn a_folder_that_moved_and_left_a_link_is_followed() {
     use std::os::unix::fs::symlink;
 
     let mut library = Library::with(6);
@@ -405,17 +405,60 @@ async fn a_folder_in_whose_place_a_link_to_it_is_keeps_its_name() {
     let (folder, moved) = (library.scene.cars(), library.path("../elsewhere"));
     fs::rename(&folder, &moved).unwrap();
     symlink("elsewhere", &folder).unwrap();
+    let moved = folder.canonicalize().unwrap();
     for named in [&folder, &moved, &folder.join("sub")] {
         let progress = library.load_folder(named).await;
         assert_eq!((progress.embedded, progress.recognised), (0, 0), "{progress:?}");
-        assert_eq!(library.folders().await, std::slice::from_ref(&folder));
-        let shown = library.shown().await;
-        assert_eq!(shown.len(), 6);
-        assert!(shown.iter().all(|record| record.id.folder() == folder));
+        assert_eq!(library.folders().await, std::slice::from_ref(&moved));
+        assert_eq!(library.shown().await.len(), 6);
     }
     fs::remove_file(moved.join("001.png")).unwrap();
-    assert_eq!(library.load().await.hidden, 1);
+    assert_eq!(library.load().await.missing, 0);
+    assert_eq!(library.shown().await.len(), 5);
     assert_eq!(library.prune(Prune::Few).await, 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_in_the_place_of_a_folder_above_that_leads_into_another_is_followed() {
+    use std::os::unix::fs::symlink;
+
+    let mut library = Library::with(6);
+    let home = library.scene.cars().parent().unwrap().to_owned();
+    let [one, other] = ["above/one", "other"].map(|name| home.join(name));
+    for (folder, numbers) in [(&one, 10..14), (&other, 20..24)] {
+        fs::create_dir_all(folder).unwrap();
+        numbers.for_each(|n| write(&folder.join(format!("{n}.png")), n));
+        library.load_folder(folder).await;
+    }
+    fs::rename(home.join("above"), other.join("in")).unwrap();
+    symlink("other/in", home.join("above")).unwrap();
+    let progress = library.load_folder(&other).await;
+    assert_eq!((progress.embedded, progress.unchanged), (0, 8), "{progress:?}");
+    assert_eq!(library.folders().await, std::slice::from_ref(&other));
+    assert_eq!(library.shown().await.len(), 8);
+    fs::remove_file(other.join("20.png")).unwrap();
+    assert_eq!(library.load_folder(&one).await.found, 4);
+    assert_eq!(library.load_folder(&other).await.hidden, 1);
+    assert_eq!(library.shown().await.len(), 7);
+}
+
+#[tokio::test]
+async fn a_subfolder_that_was_loaded_for_itself_may_be_renamed() {
+    let mut library = Library::with(30);
+    let sub = library.path("sub");
+    fs::create_dir(&sub).unwrap();
+    for n in 0..3 {
+        let name = format!("{n:03}.png");
+        fs::rename(library.path(&name), sub.join(name)).unwrap();
+    }
+    library.load_folder(&sub).await;
+    library.load().await;
+    fs::rename(&sub, library.path("renamed")).unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.recognised, progress.removed, progress.missing), (3, 3, 0));
+    assert_eq!(library.names().await.len(), 30);
+    assert_eq!(library.folders().await, [library.scene.cars()]);
 }
 
 #[cfg(unix)]
