@@ -29,6 +29,7 @@ mod efficientnet;
 mod encoder;
 mod error;
 mod open_clip;
+mod operation;
 mod preprocessor;
 mod reader;
 mod text_tower;
