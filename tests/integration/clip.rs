@@ -177,6 +177,13 @@ fn a_gelu_checkpoint_equals_the_original() {
     check(&Reference::committed(), "clip-tiny-gelu", &checkpoint);
 }
 
+/// Heads of 64 components, as those of every released model.
+#[test]
+fn a_checkpoint_of_the_usual_heads_equals_the_original() {
+    let checkpoint = Checkpoint::open("tiny", &fixture("clip-tiny-heads-of-64")).unwrap();
+    check(&Reference::committed(), "clip-tiny-heads-of-64", &checkpoint);
+}
+
 #[test]
 fn an_open_clip_checkpoint_equals_the_original() {
     let checkpoint = Checkpoint::open("tiny", &fixture("clip-tiny-gelu-open-clip")).unwrap();
