@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::config::{Config, VisionConfig};
 use super::efficientnet::EfficientNet;
+use super::packed::Processor;
 use super::reader::{Reader, Tower, TowerProgress};
 use super::text_tower::TextTower;
 use super::vit::Vit;
@@ -25,9 +26,10 @@ impl TextEncoder {
         weights: Arc<Weights>,
         config: &Config,
         tokenizer: Tokenizer,
+        processor: Option<&Processor>,
         progress: &dyn Fn(TowerProgress),
     ) -> Result<Self, Error> {
-        Ok(Self { tokenizer, tower: TextTower::read(weights, config, progress)? })
+        Ok(Self { tokenizer, tower: TextTower::read(weights, config, processor, progress)? })
     }
 
     /// The input ids of a text, see [`Tokenizer::encode`].
@@ -62,11 +64,14 @@ impl PictureEncoder {
     pub(super) fn read(
         weights: &Weights,
         config: &Config,
+        processor: Option<&Processor>,
         progress: &dyn Fn(TowerProgress),
     ) -> Result<Self, Error> {
         let reader = Reader::new(weights, Tower::Picture, progress);
         Ok(Self(match &config.vision {
-            VisionConfig::Vit(vit) => PictureTower::Vit(Vit::read(&reader, config, vit)?),
+            VisionConfig::Vit(vit) => {
+                PictureTower::Vit(Vit::read(&reader, config, vit, processor)?)
+            }
             VisionConfig::EfficientNet(net) => {
                 PictureTower::EfficientNet(EfficientNet::read(&reader, config, net)?)
             }

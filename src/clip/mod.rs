@@ -21,6 +21,7 @@
 //! eagerly read weights.
 
 mod activation;
+mod arithmetic;
 mod bundled;
 mod checkpoint;
 mod config;
@@ -30,6 +31,7 @@ mod encoder;
 mod error;
 mod open_clip;
 mod operation;
+mod packed;
 mod preprocessor;
 mod reader;
 mod text_tower;
@@ -38,6 +40,7 @@ mod transformer;
 mod vit;
 mod weights;
 
+pub use arithmetic::{Arithmetic, Instructions, Precision};
 pub use checkpoint::Checkpoint;
 pub use encoder::{PictureEncoder, TextEncoder};
 pub use error::Error;
