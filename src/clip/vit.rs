@@ -72,6 +72,11 @@ impl Vit {
         })
     }
 
+    /// Whether it shares a batch out among threads by itself.
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self.trunk, Trunk::Packed(_))
+    }
+
     /// `[batch, 3, size, size]` to `[batch, dimension]`.
     pub(super) fn forward(&self, pixel_values: &Tensor) -> candle_core::Result<Tensor> {
         let class = match &self.trunk {
