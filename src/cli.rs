@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::backend::{Instructions, Precision};
 use crate::config::{Settings, StoreChoice};
 use crate::ui::graphics::GraphicsChoice;
 
@@ -249,6 +250,12 @@ pub struct Flags {
     /// auto, compact, clip-vit-b-32-256, clip-vit-b-32, or a folder.
     #[arg(long, global = true)]
     pub model: Option<String>,
+    /// How exactly the model is computed.
+    #[arg(long, global = true, value_enum)]
+    pub precision: Option<Precision>,
+    /// Which instructions of the processor it may use.
+    #[arg(long, global = true, value_enum)]
+    pub instructions: Option<Instructions>,
     /// The name of the collection.
     #[arg(long, global = true, value_name = "NAME")]
     pub collection: Option<String>,
@@ -293,6 +300,8 @@ impl Cli {
         };
         Settings {
             model: self.settings.model.clone(),
+            precision: self.settings.precision,
+            instructions: self.settings.instructions,
             images: None,
             collection: self.settings.collection.clone(),
             data_folder: self.settings.data_folder.clone(),

@@ -99,7 +99,12 @@ fn run_command(
     let (mut out, mut err) = (io::stdout().lock(), Unheeded(io::stderr()));
     let mut output = Output::new(&mut out, &mut err, style);
     let Config { limit, images, .. } = config;
-    let settings = backend::Settings { model: config.model, hub, collection: config.collection };
+    let settings = backend::Settings {
+        model: config.model,
+        arithmetic: config.arithmetic,
+        hub,
+        collection: config.collection,
+    };
     run_async(async {
         let mut backend = Backend::spawn(settings);
         let ended = match command {
@@ -181,7 +186,12 @@ fn run_ui(config: Config, hub: Hub) -> Result<Outcome, Error> {
     let mut screen = Screen::enter(config.graphics, |frame| ui::draw_first(&mut state, frame))?;
     state.graphics = screen.description();
     state.remote = is_remote(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    let settings = backend::Settings { model: config.model, hub, collection: config.collection };
+    let settings = backend::Settings {
+        model: config.model,
+        arithmetic: config.arithmetic,
+        hub,
+        collection: config.collection,
+    };
     let outcome = run_async(async {
         let mut backend = Backend::spawn(settings);
         let input = screen.events();

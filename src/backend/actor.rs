@@ -18,6 +18,7 @@ use super::turn::Turn;
 use super::upkeep::Upkeep;
 use super::watch::Watch;
 use super::{ModelChoice, Settings, choice, elsewhere, export, gone, search, thumbnail};
+use crate::clip::Arithmetic;
 use crate::domain::{CollectionSpec, FileProblem, Printable};
 use crate::hub::{self, Hub, Preset};
 use crate::store::{Collection, Failed, Failures, VectorStore};
@@ -40,6 +41,7 @@ struct Running {
 #[derive(Clone)]
 struct Work {
     choice: ModelChoice,
+    arithmetic: Arithmetic,
     hub: Arc<Hub>,
     collection: Collection,
     session: Arc<Mutex<Option<Arc<Session>>>>,
@@ -50,10 +52,11 @@ struct Work {
 
 impl Actor {
     pub(super) fn new(settings: Settings, events: mpsc::Sender<Event>) -> Self {
-        let Settings { model, hub, collection } = settings;
+        let Settings { model, arithmetic, hub, collection } = settings;
         Self {
             work: Work {
                 choice: model,
+                arithmetic,
                 hub: Arc::new(hub),
                 collection,
                 session: Arc::default(),
@@ -445,7 +448,8 @@ impl Work {
             return Ok(Arc::clone(session));
         }
         let (choice, hub) = (self.choice.clone(), Arc::clone(&self.hub));
-        let opened = Arc::new(Session::open(choice, hub, self.collection.clone()).await?);
+        let (arithmetic, collection) = (self.arithmetic, self.collection.clone());
+        let opened = Arc::new(Session::open(choice, arithmetic, hub, collection).await?);
         *session = Some(Arc::clone(&opened));
         Ok(opened)
     }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::message::{Failure, ModelEntry, Offer};
-use crate::clip::Checkpoint;
+use crate::clip::{Arithmetic, Checkpoint};
 use crate::domain::Printable;
 use crate::hub::{Hub, Preset};
 
@@ -50,8 +50,8 @@ impl ModelChoice {
         matches!(self, Self::Auto)
     }
 
-    /// Opens the checkpoint of this choice.
-    pub(super) fn open(&self, hub: &Hub) -> Result<Checkpoint, Failure> {
+    /// Opens the checkpoint of this choice, to be computed in this way.
+    pub(super) fn open(&self, arithmetic: Arithmetic, hub: &Hub) -> Result<Checkpoint, Failure> {
         let opened = match self {
             Self::Compact => Checkpoint::bundled(),
             Self::Folder(folder) => Checkpoint::open(&folder.to_string_lossy(), folder),
@@ -64,7 +64,8 @@ impl ModelChoice {
                 None => Checkpoint::bundled(),
             },
         };
-        opened.map_err(|e| Failure::new(format!("opening the model {self}"), &e))
+        let computed = opened.map(|checkpoint| checkpoint.computed(arithmetic));
+        computed.map_err(|e| Failure::new(format!("opening the model {self}"), &e))
     }
 
     /// The download to offer where the compact model is in use for want of

@@ -3,7 +3,7 @@
 //! One async task takes requests and reports events: exactly one final event
 //! for each request, whatever happens. A newer search supersedes an older
 //! one; a load goes on beside searches and keeps what it has stored when it
-//! is cancelled. CPU-bound work has a thread of its own (`model`), files are
+//! is cancelled. CPU-bound work has threads of its own (`model`), files are
 //! read on the runtime's blocking threads.
 
 mod actor;
@@ -45,7 +45,7 @@ pub use message::{
     Query, Remark, Replacement, Request, RequestId, Status, Thumbnail, Verification,
 };
 
-pub use crate::clip::Tower;
+pub use crate::clip::{Arithmetic, Instructions, Precision, Tower};
 use crate::hub::Hub;
 pub use crate::store::{
     BackedUp, Collection, Fault, Findings, Found, Mended, Relocated, Restored, Wait, WaitReason,
@@ -59,6 +59,8 @@ const CHANNEL_CAPACITY: usize = 64;
 pub struct Settings {
     /// Which model.
     pub model: ModelChoice,
+    /// How its towers are computed.
+    pub arithmetic: Arithmetic,
     /// Where models of the Hugging Face hub are.
     pub hub: Hub,
     /// Which collection.

@@ -4,9 +4,8 @@
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{fmt, io};
+use std::{fmt, io, thread};
 
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, interval_at};
@@ -22,12 +21,9 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// A handle to the model. Its threads end with the last handle.
 ///
-/// Words have a thread of their own, so that a search stands behind no batch
-/// of a load. Pictures are embedded on as many threads as there are cores, one
-/// picture on each: sharing out the product of two small matrices instead, as
-/// candle would in the pool that is there for all, is slower, and its threads
-/// give way to each other so often that every other program stands still (a
-/// sleeper on a machine of two cores woke up to 240 ms late).
+/// Words have threads of their own, so that a search stands behind no batch of
+/// a load; those of pictures give way to them. Either has as many as there are
+/// cores, among which an encoder shares out its work as suits its tower.
 #[derive(Clone)]
 pub(super) struct Model(Arc<Shared>);
 
@@ -67,7 +63,11 @@ impl Model {
                 text: Lazy::default(),
                 picture: Lazy::default(),
             }),
-            texts: threads("clip-text").num_threads(1).build().map_err(io::Error::other)?,
+            // At least two, so that one long text does not keep the others waiting.
+            texts: threads("clip-text")
+                .num_threads(thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
+                .build()
+                .map_err(io::Error::other)?,
             pictures: threads("clip-picture")
                 .start_handler(|_| priority::lower())
                 .build()
@@ -96,12 +96,7 @@ impl Model {
         let Shared { towers, pictures, .. } = &*self.0;
         let reading = towers.picture.reading.subscribe();
         let towers = Arc::clone(towers);
-        let answer = answer(pictures, move || {
-            let encoder = towers.picture()?;
-            let batches =
-                batch.par_iter().map(|picture| encoder.embed(std::slice::from_ref(picture)));
-            batches.collect::<Result<Vec<_>, _>>().map(|batches| batches.concat())
-        });
+        let answer = answer(pictures, move || towers.picture()?.embed(&batch));
         self.reporting(reading, reporter, answer).await
     }
 

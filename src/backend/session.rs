@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 
 use super::message::Failure;
 use super::model::Model;
-use crate::clip::Preprocessor;
+use crate::clip::{Arithmetic, Preprocessor};
 use crate::domain::CollectionSpec;
 use crate::store::{self, Collection, VectorStore};
 
@@ -39,10 +39,11 @@ impl Session {
     /// Opens the model; the store waits until it is needed.
     pub(super) async fn open(
         choice: ModelChoice,
+        arithmetic: Arithmetic,
         hub: Arc<Hub>,
         collection: Collection,
     ) -> Result<Self, Failure> {
-        let checkpoint = spawn_blocking(move || choice.open(&hub))
+        let checkpoint = spawn_blocking(move || choice.open(arithmetic, &hub))
             .await
             .map_err(|e| Failure::new("opening the model", &e))??;
         let spec = checkpoint.spec();

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::arithmetic::Arithmetic;
 use super::config::Config;
 use super::encoder::{PictureEncoder, TextEncoder};
 use super::reader::TowerProgress;
@@ -31,6 +32,7 @@ pub struct Checkpoint {
     tokenizer: TokenizerFiles,
     weights: Arc<Weights>,
     fingerprint: Fingerprint,
+    arithmetic: Arithmetic,
 }
 
 /// Parsing a tokenizer takes longer than everything else here, and a load of
@@ -57,8 +59,15 @@ impl Checkpoint {
             fingerprint: fingerprint(&settings, &weights),
             config,
             weights: Arc::new(weights),
+            arithmetic: Arithmetic::default(),
         }
         .checked()
+    }
+
+    /// The same, to be computed in this way.
+    #[must_use]
+    pub fn computed(self, arithmetic: Arithmetic) -> Self {
+        Self { arithmetic, ..self }
     }
 
     /// Length of the bundled model's weights.
@@ -100,6 +109,7 @@ impl Checkpoint {
             fingerprint: fingerprint(&settings, &weights),
             config,
             weights: Arc::new(weights),
+            arithmetic: Arithmetic::default(),
         }
         .checked()
     }
@@ -123,7 +133,9 @@ impl Checkpoint {
                 Tokenizer::from_vocabulary(folder, self.context_length())?
             }
         };
-        TextEncoder::read(Arc::clone(&self.weights), &self.config, tokenizer, progress)
+        let processor = self.arithmetic.processor();
+        let weights = Arc::clone(&self.weights);
+        TextEncoder::read(weights, &self.config, tokenizer, processor.as_ref(), progress)
     }
 
     /// Builds the picture tower; `progress` hears how much of it has been
@@ -135,7 +147,8 @@ impl Checkpoint {
         &self,
         progress: &dyn Fn(TowerProgress),
     ) -> Result<PictureEncoder, Error> {
-        PictureEncoder::read(&self.weights, &self.config, progress)
+        let processor = self.arithmetic.processor();
+        PictureEncoder::read(&self.weights, &self.config, processor.as_ref(), progress)
     }
 
     /// What to do with a picture before the picture tower.

@@ -8,6 +8,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::Error;
+use super::operation::floats;
 use super::reader::Reader;
 
 /// What follows the bias.
@@ -243,11 +244,4 @@ fn kernel(weights: &Reader<'_>, name: &str) -> std::result::Result<[usize; 2], E
             actual: actual.to_vec(),
         }),
     }
-}
-
-fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let (from, to) = layout
-        .contiguous_offsets()
-        .ok_or_else(|| candle_core::Error::Msg("the input is not contiguous".into()))?;
-    Ok(&storage.as_slice::<f32>()?[from..to])
 }

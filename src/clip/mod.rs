@@ -21,6 +21,7 @@
 //! eagerly read weights.
 
 mod activation;
+mod arithmetic;
 mod bundled;
 mod checkpoint;
 mod config;
@@ -29,6 +30,8 @@ mod efficientnet;
 mod encoder;
 mod error;
 mod open_clip;
+mod operation;
+mod packed;
 mod preprocessor;
 mod reader;
 mod text_tower;
@@ -37,6 +40,7 @@ mod transformer;
 mod vit;
 mod weights;
 
+pub use arithmetic::{Arithmetic, Instructions, Precision};
 pub use checkpoint::Checkpoint;
 pub use encoder::{PictureEncoder, TextEncoder};
 pub use error::Error;

@@ -11,6 +11,7 @@ use candle_nn::{LayerNorm, Linear};
 
 use super::Error;
 use super::config::{Config, TextConfig};
+use super::packed::{self, PackedStack, PackedText, Processor};
 use super::reader::{Reader, Tower, TowerProgress};
 use super::transformer::Transformer;
 use super::weights::Weights;
@@ -21,15 +22,25 @@ pub(super) struct TextTower {
     weights: Arc<Weights>,
     config: TextConfig,
     positions: Tensor,
-    transformer: Transformer,
+    layers: Layers,
     final_layer_norm: LayerNorm,
     projection: Linear,
+}
+
+/// The transformer.
+#[derive(Debug)]
+enum Layers {
+    /// Packed for the processor.
+    Packed(PackedText),
+    /// By candle alone: what everything else is held against.
+    Plain(Transformer),
 }
 
 impl TextTower {
     pub(super) fn read(
         weights: Arc<Weights>,
         config: &Config,
+        processor: Option<&Processor>,
         progress: &dyn Fn(TowerProgress),
     ) -> Result<Self, Error> {
         let reader = Reader::new(&weights, Tower::Text, progress);
@@ -40,9 +51,18 @@ impl TextTower {
             &[text.context_length, width],
         )?;
         let eps = text.transformer.layer_norm_eps;
+        let layers = match processor.filter(|_| packed::fits(&text.transformer)) {
+            Some(processor) => Layers::Packed(PackedText(PackedStack::read(
+                &reader,
+                "text_model",
+                &text.transformer,
+                processor,
+            )?)),
+            None => Layers::Plain(Transformer::read(&reader, "text_model", &text.transformer)?),
+        };
         Ok(Self {
             positions,
-            transformer: Transformer::read(&reader, "text_model", &text.transformer)?,
+            layers,
             final_layer_norm: reader.layer_norm("text_model.final_layer_norm", width, eps)?,
             projection: reader.projection("text_projection", width, config.dimension)?,
             config: text,
@@ -62,8 +82,14 @@ impl TextTower {
             self.weights.rows("text_model.embeddings.token_embedding.weight", shape, input_ids)?;
         let positions = self.positions.narrow(0, 0, input_ids.len())?;
         let xs = (tokens + positions)?.unsqueeze(0)?;
-        let xs = self.transformer.forward(&xs, Some(&causal_mask(input_ids.len())?))?;
-        let pooled = self.final_layer_norm.forward(&xs.narrow(1, end, 1)?.contiguous()?)?;
+        let last = match &self.layers {
+            Layers::Packed(packed) => xs.apply_op1_no_bwd(packed)?,
+            Layers::Plain(transformer) => {
+                let xs = transformer.forward(&xs, Some(&causal_mask(input_ids.len())?))?;
+                xs.narrow(1, end, 1)?.squeeze(1)?.contiguous()?
+            }
+        };
+        let pooled = self.final_layer_norm.forward(&last)?;
         Ok(self.projection.forward(&pooled)?.flatten_all()?.to_vec1()?)
     }
 }
@@ -74,4 +100,42 @@ fn causal_mask(tokens: usize) -> Result<Tensor, Error> {
         .flat_map(|row| (0..tokens).map(move |col| if col > row { f32::NEG_INFINITY } else { 0.0 }))
         .collect();
     Ok(Tensor::from_vec(mask, (tokens, tokens), &Device::Cpu)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::clip::arithmetic::{Arithmetic, Instructions, Precision};
+    use crate::domain::Embedding;
+
+    fn tower(precision: Precision, instructions: Instructions) -> TextTower {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let folder = folder.join("clip-tiny-heads-of-64");
+        let config = Config::from_transformers(&std::fs::read(folder.join("config.json")).unwrap());
+        let weights = Arc::new(Weights::map(&folder.join("model.safetensors")).unwrap());
+        let processor = Arithmetic { precision, instructions }.processor();
+        TextTower::read(weights, &config.unwrap(), processor.as_ref(), &|_| {}).unwrap()
+    }
+
+    #[test]
+    fn one_token_alone_and_as_many_as_there_may_be_are_embedded_as_by_candle() {
+        let candle = tower(Precision::F32, Instructions::Plain);
+        let all: Vec<u32> = (0..77).map(|n| n * 9).collect();
+        for (precision, instructions, least) in [
+            (Precision::F32, Instructions::Avx2, 0.999_999),
+            (Precision::F32, Instructions::Auto, 0.999_999),
+            (Precision::Bf16, Instructions::Auto, 0.999_9),
+        ] {
+            let tower = tower(precision, instructions);
+            for count in [1, 2, 5, 77] {
+                let [ours, theirs] = [&tower, &candle].map(|tower| {
+                    Embedding::normalize(tower.embed(&all[..count]).unwrap()).unwrap()
+                });
+                let cosine = ours.similarity(&theirs).cosine();
+                assert!(cosine >= least, "{precision:?}, {count} tokens: {cosine}");
+            }
+        }
+    }
 }

@@ -14,22 +14,24 @@ pub(super) struct Transformer {
     layers: Vec<Layer>,
 }
 
+/// One of them.
 #[derive(Debug)]
-struct Layer {
-    norm1: LayerNorm,
-    attention: Attention,
-    norm2: LayerNorm,
-    fc1: Linear,
+pub(super) struct Layer {
+    pub(super) norm1: LayerNorm,
+    pub(super) attention: Attention,
+    pub(super) norm2: LayerNorm,
+    pub(super) fc1: Linear,
     activation: Activation,
-    fc2: Linear,
+    pub(super) fc2: Linear,
 }
 
+/// The products around the attention of a layer.
 #[derive(Debug)]
-struct Attention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    out: Linear,
+pub(super) struct Attention {
+    pub(super) query: Linear,
+    pub(super) key: Linear,
+    pub(super) value: Linear,
+    pub(super) out: Linear,
     heads: usize,
 }
 
@@ -54,7 +56,7 @@ impl Transformer {
 }
 
 impl Layer {
-    fn read(
+    pub(super) fn read(
         weights: &Reader<'_>,
         name: &str,
         config: &TransformerConfig,

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use self::database::Variables;
 pub use self::database::{AstraSettings, ServiceChoice};
-use crate::backend::{Collection, ModelChoice};
+use crate::backend::{Arithmetic, Collection, Instructions, ModelChoice, Precision};
 use crate::domain::Printable;
 use crate::dot_env::DotEnv;
 use crate::secret::Secret;
@@ -29,6 +29,8 @@ pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 pub struct Config {
     /// Which model.
     pub model: ModelChoice,
+    /// How its towers are computed.
+    pub arithmetic: Arithmetic,
     /// The folder to load when none is named.
     pub images: PathBuf,
     /// Which collection, of which store.
@@ -57,6 +59,10 @@ pub struct Config {
 pub struct Settings {
     /// See `config/default.toml`, as for all of these.
     pub model: Option<String>,
+    /// How exactly the model is computed.
+    pub precision: Option<Precision>,
+    /// Which instructions of the processor it may use.
+    pub instructions: Option<Instructions>,
     /// The folder to load when none is named.
     pub images: Option<PathBuf>,
     /// The collection's name.
@@ -198,8 +204,12 @@ impl Settings {
         let watch = text("CARLENS_WATCH").map(|watch| watch.parse()).transpose();
         let store = text("CARLENS_STORE").map(|name| choice(&name)).transpose();
         let store = store.map_err(|reason| wrong("CARLENS_STORE", reason))?;
+        let precision = text("CARLENS_PRECISION").map(|name| choice(&name)).transpose();
+        let instructions = text("CARLENS_INSTRUCTIONS").map(|name| choice(&name)).transpose();
         Ok(Self {
             model: text("CARLENS_MODEL"),
+            precision: precision.map_err(|reason| wrong("CARLENS_PRECISION", reason))?,
+            instructions: instructions.map_err(|reason| wrong("CARLENS_INSTRUCTIONS", reason))?,
             images: lookup("CARLENS_IMAGES").map(PathBuf::from),
             collection: text("CARLENS_COLLECTION"),
             data_folder: lookup("CARLENS_DATA_FOLDER").map(PathBuf::from),
@@ -224,6 +234,8 @@ impl Settings {
     pub fn or(self, other: Self) -> Self {
         Self {
             model: self.model.or(other.model),
+            precision: self.precision.or(other.precision),
+            instructions: self.instructions.or(other.instructions),
             images: self.images.or(other.images),
             collection: self.collection.or(other.collection),
             data_folder: self.data_folder.or(other.data_folder),
@@ -296,6 +308,10 @@ impl Config {
             theme,
             mouse: settings.mouse.unwrap_or(true),
             watch: settings.watch.unwrap_or(false),
+            arithmetic: Arithmetic {
+                precision: settings.precision.unwrap_or_default(),
+                instructions: settings.instructions.unwrap_or_default(),
+            },
             model: ModelChoice::parse(&model).map_err(|reason| wrong("model", reason))?,
             images: settings.images.unwrap_or_default(),
             collection,
@@ -386,6 +402,8 @@ mod tests {
     fn the_default_file_names_every_setting() {
         let Settings {
             model,
+            precision,
+            instructions,
             images,
             collection,
             data_folder,
@@ -399,6 +417,8 @@ mod tests {
             colors,
             ..
         } = Settings::from_toml(DEFAULTS).unwrap();
+        assert_eq!(precision, Some(Precision::Auto));
+        assert_eq!(instructions, Some(Instructions::Auto));
         assert_eq!(mouse, Some(true));
         assert_eq!(watch, Some(false));
         assert_eq!(store, Some(StoreChoice::Auto));
@@ -442,6 +462,43 @@ mod tests {
         let error = Config::resolve(Settings::default(), Some(&file), nothing, &DotEnv::default());
         let error = error.unwrap_err();
         assert!(error.to_string().contains("modle"), "{error}");
+    }
+
+    #[test]
+    fn how_the_model_is_computed_is_a_setting() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, "precision = \"bf16\"\ninstructions = \"avx2\"").unwrap();
+        let lookup = |name: &str| (name == "CARLENS_INSTRUCTIONS").then(|| "plain".into());
+        let resolve = |flags| Config::resolve(flags, Some(&file), lookup, &DotEnv::default());
+        let set = |flags| resolve(flags).unwrap().arithmetic;
+        let arithmetic = |precision, instructions| Arithmetic { precision, instructions };
+        let expected = arithmetic(Precision::Bf16, Instructions::Plain);
+        assert_eq!(set(Settings::default()), expected);
+        let flags = Settings { precision: Some(Precision::F32), ..Settings::default() };
+        assert_eq!(set(flags), arithmetic(Precision::F32, Instructions::Plain));
+    }
+
+    #[test]
+    fn an_unknown_way_to_compute_is_answered_with_those_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let dot_env = DotEnv::default();
+        for (setting, variable, others) in [
+            ("precision", "CARLENS_PRECISION", ["auto", "f32", "bf16"]),
+            ("instructions", "CARLENS_INSTRUCTIONS", ["auto", "avx2", "plain"]),
+        ] {
+            std::fs::write(&file, "").unwrap();
+            let lookup = |name: &str| (name == variable).then(|| "best".into());
+            let by_variable = Config::resolve(Settings::default(), Some(&file), lookup, &dot_env);
+            std::fs::write(&file, format!("{setting} = \"best\"")).unwrap();
+            let by_file = Config::resolve(Settings::default(), Some(&file), nothing, &dot_env);
+            for (name, error) in [(variable, by_variable), ("line 1", by_file)] {
+                let said = error.unwrap_err().to_string();
+                assert!(said.contains(name) && said.contains("best"), "{said}");
+                assert!(others.iter().all(|other| said.contains(other)), "{said}");
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use carlens::backend::{
-    Backend, Collection, Event, Failure, ModelChoice, Prune, Query, Request, RequestId, Settings,
+    Arithmetic, Backend, Collection, Event, Failure, ModelChoice, Prune, Query, Request, RequestId,
+    Settings,
 };
 use carlens::domain::{Count, PixelSize};
 use carlens::hub::Hub;
@@ -62,6 +63,7 @@ impl Scene {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
         Backend::spawn(Settings {
             model: ModelChoice::Folder(fixtures.join(checkpoint)),
+            arithmetic: Arithmetic::default(),
             hub: Hub::new("http://127.0.0.1:9", self.folder.path().join("hub")).unwrap(),
             collection,
         })

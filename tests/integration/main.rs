@@ -6,6 +6,7 @@
 mod astra;
 mod backend;
 mod clip;
+mod clip_arithmetic;
 mod commands;
 #[path = "support/data_api_stub/mod.rs"]
 mod data_api_stub;
@@ -16,6 +17,8 @@ mod living_folder;
 mod pictures;
 #[cfg(unix)]
 mod pty;
+#[path = "support/random_checkpoint.rs"]
+mod random_checkpoint;
 #[cfg(unix)]
 #[path = "support/small_disk.rs"]
 mod small_disk;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use carlens::backend::{
-    Backend, Collection, Event, ModelChoice, Request, RequestId, Settings, Status,
+    Arithmetic, Backend, Collection, Event, ModelChoice, Request, RequestId, Settings, Status,
 };
 use carlens::hub::Hub;
 use tokio::time::timeout;
@@ -38,6 +38,7 @@ async fn a_downloaded_model_is_used_at_once_and_not_offered_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut backend = Backend::spawn(Settings {
         model: ModelChoice::Auto,
+        arithmetic: Arithmetic::default(),
         hub: Hub::new(&stub.endpoint(), folder.path().join("hub")).unwrap(),
         collection: Collection::Embedded(folder.path().join("cars.db")),
     });

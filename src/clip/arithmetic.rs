@@ -1,0 +1,61 @@
+//! How the towers are computed: how exactly, and with which instructions.
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use super::packed::Processor;
+
+/// What the towers are computed in. Sums are always in f32.
+///
+/// A checkpoint has one fingerprint in all of them: over the random weights of
+/// the tests, embeddings in bf16 have a cosine of 0.9999 and more to those in
+/// f32, which is within what is tolerated, so they may meet in one collection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// The fastest that is within this tolerance: at present, what
+    /// [`Precision::Bf16`] says.
+    #[default]
+    Auto,
+    /// As the weights are.
+    F32,
+    /// Factors of products rounded to 8 significant bits, if the processor
+    /// multiplies such; else f32.
+    Bf16,
+}
+
+/// Which instructions may be used, if the processor has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Instructions {
+    /// All that help.
+    #[default]
+    Auto,
+    /// None beyond AVX2 and FMA.
+    Avx2,
+    /// Those that candle uses: what all else is held against.
+    Plain,
+}
+
+/// How to compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arithmetic {
+    /// How exactly.
+    pub precision: Precision,
+    /// With what.
+    pub instructions: Instructions,
+}
+
+impl Arithmetic {
+    /// By what is computed; candle, if there is none.
+    pub(super) fn processor(self) -> Option<Processor> {
+        match (self.instructions, self.precision) {
+            (Instructions::Plain, _) => None,
+            (Instructions::Avx2, _) => Processor::exact(true),
+            (Instructions::Auto, Precision::F32) => Processor::exact(false),
+            (Instructions::Auto, Precision::Auto | Precision::Bf16) => {
+                Processor::rounding().or_else(|| Processor::exact(false))
+            }
+        }
+    }
+}

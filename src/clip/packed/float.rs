@@ -1,0 +1,151 @@
+//! Products in f32, written once for vectors of any length.
+
+use pulp::{Simd, WithSimd};
+
+use super::PANEL;
+use super::kernel::{Kernel, Rows, Vectors};
+use super::matrix::Aligned;
+
+/// Products in f32.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::clip) struct Float(pub(super) Vectors);
+
+/// Columns that a tile of a product has, so that its sums stay in registers.
+struct Columns;
+
+impl WithSimd for Columns {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES * if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
+    }
+}
+
+impl Kernel for Float {
+    type Word = f32;
+
+    /// `[panels][PANEL / columns][inputs][columns]`.
+    fn pack(&self, weight: &[f32], inputs: usize) -> Aligned<f32> {
+        let columns = self.0.run(Columns);
+        let mut packed = Aligned::zeros(weight.len());
+        let blocks = packed.as_mut_slice().chunks_exact_mut(inputs * columns);
+        for (block, rows) in blocks.zip(weight.chunks_exact(inputs * columns)) {
+            for (column, row) in rows.chunks_exact(inputs).enumerate() {
+                for (to, value) in block[column..].iter_mut().step_by(columns).zip(row) {
+                    *to = *value;
+                }
+            }
+        }
+        packed
+    }
+
+    fn round(&self, values: &[f32], words: &mut [f32]) {
+        words.copy_from_slice(values);
+    }
+
+    fn multiply(&self, rows: Rows<'_, f32>, weights: &[f32], out: &mut [f32]) {
+        self.0.run(Multiply { rows, weights, out });
+    }
+
+    fn vectors(&self) -> Vectors {
+        self.0
+    }
+}
+
+struct Multiply<'a> {
+    rows: Rows<'a, f32>,
+    weights: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::REGISTER_COUNT >= 32 { self.by::<S, 4>(simd) } else { self.by::<S, 2>(simd) }
+    }
+}
+
+impl Multiply<'_> {
+    /// With tiles of `V` vectors a row.
+    #[inline(always)]
+    fn by<S: Simd, const V: usize>(self, simd: S) {
+        let Self { rows, weights, out } = self;
+        let columns = V * S::F32_LANES;
+        let block = weights.len() / (PANEL / columns);
+        for (weights, first) in weights.chunks_exact(block).zip((0..PANEL).step_by(columns)) {
+            let mut done = 0;
+            while done < rows.count {
+                let rows = Rows { first: rows.first + done, count: rows.count - done, ..rows };
+                let out = &mut out[done * PANEL + first..];
+                done += match rows.count {
+                    1 => tile::<S, 1, V>(simd, rows, weights, out),
+                    2 => tile::<S, 2, V>(simd, rows, weights, out),
+                    3 => tile::<S, 3, V>(simd, rows, weights, out),
+                    4 | 8 => tile::<S, 4, V>(simd, rows, weights, out),
+                    5 | 10 => tile::<S, 5, V>(simd, rows, weights, out),
+                    _ => tile::<S, 6, V>(simd, rows, weights, out),
+                };
+            }
+        }
+    }
+}
+
+/// The product of `R` rows with `V` vectors of columns; returns `R`.
+#[inline(always)]
+fn tile<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    rows: Rows<'_, f32>,
+    weights: &[f32],
+    out: &mut [f32],
+) -> usize {
+    let mut sums = [[simd.splat_f32s(0.0); V]; R];
+    let panels = rows.values.chunks_exact(rows.of * PANEL);
+    for (panel, weights) in panels.zip(weights.chunks_exact(PANEL * V * S::F32_LANES)) {
+        let parts = &panel[rows.first * PANEL..][..R * PANEL];
+        add_products(simd, &mut sums, parts, PANEL, weights);
+    }
+    for (sums, out) in sums.iter().zip(out.chunks_mut(PANEL)) {
+        store(simd, sums, out);
+    }
+    R
+}
+
+/// Adds the products of `R` rows, which begin `stride` values apart, with
+/// `[inputs][V vectors]` of weights.
+#[inline(always)]
+pub(super) fn add_products<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    sums: &mut [[S::f32s; V]; R],
+    rows: &[f32],
+    stride: usize,
+    weights: &[f32],
+) {
+    let (weights, _) = S::as_simd_f32s(weights);
+    let (weights, _) = weights.as_chunks::<V>();
+    let inputs = weights.len();
+    let mut parts = [&[][..]; R];
+    for (row, part) in parts.iter_mut().enumerate() {
+        *part = &rows[row * stride..][..inputs];
+    }
+    let mut registers = *sums;
+    for input in 0..inputs {
+        let weights = weights[input];
+        for row in 0..R {
+            let value = simd.splat_f32s(parts[row][input]);
+            for v in 0..V {
+                registers[row][v] = simd.mul_add_e_f32s(value, weights[v], registers[row][v]);
+            }
+        }
+    }
+    *sums = registers;
+}
+
+#[inline(always)]
+pub(super) fn store<S: Simd, const V: usize>(simd: S, sums: &[S::f32s; V], out: &mut [f32]) {
+    let _ = simd;
+    let (out, _) = S::as_mut_simd_f32s(&mut out[..V * S::F32_LANES]);
+    out.copy_from_slice(sums);
+}

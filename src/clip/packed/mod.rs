@@ -1,0 +1,42 @@
+//! The towers' layers over weights that are packed once, when they are read,
+//! for the processor that is there.
+//!
+//! candle packs the weights of every product anew and hands out every
+//! elementwise operation for itself, which costs a third of the time and more.
+//! Here a matrix lies in panels of [`PANEL`] columns, weights and activations
+//! alike, so that a product reads both from end to end, and one head of the
+//! attention is one panel:
+//!
+//! ```text
+//! activations  [panels][rows][PANEL]
+//! weights      [panels of outputs][inputs][PANEL], in what order a kernel likes
+//! ```
+//!
+//! What depends on the processor is a [`kernel::Kernel`]. All arithmetic in f32 is
+//! written once for all vector lengths; only the products in bf16 use a
+//! processor's own instructions, in [`bf16`], the one module that is unsafe.
+//! Towers of other shapes than these, and other processors, are candle's.
+
+#![expect(
+    clippy::inline_always,
+    reason = "a function is compiled for a processor's vectors where it is inlined into one that is"
+)]
+
+mod attention;
+mod bf16;
+mod float;
+mod kernel;
+mod linear;
+mod matrix;
+mod norm;
+#[cfg(test)]
+mod oracle;
+mod stack;
+mod vit;
+
+pub(super) use kernel::Processor;
+pub(super) use stack::{PackedStack, PackedText, fits};
+pub(super) use vit::{Embeddings, PackedVit};
+
+/// Columns that lie together, and components of a head.
+const PANEL: usize = 64;

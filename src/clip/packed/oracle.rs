@@ -1,0 +1,46 @@
+//! The same arithmetic as it is written in books, in f64, for tests.
+
+use super::kernel::{Processor, Vectors};
+
+/// Every processor that this one can pass for.
+pub(super) fn processors() -> Vec<Processor> {
+    [Processor::exact(true), Processor::exact(false), Processor::rounding()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The vectors of these.
+pub(super) fn vectors() -> Vec<Vectors> {
+    let of = |processor| match processor {
+        Processor::Bf16(_) => None,
+        Processor::Float(kernel) => Some(kernel.0),
+    };
+    processors().into_iter().filter_map(of).collect()
+}
+
+/// Numbers from -1 to 1 that are other ones for another seed.
+pub(super) fn noise(seed: u32, count: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9).wrapping_add(1);
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        #[expect(clippy::cast_precision_loss, reason = "24 bits are exact")]
+        let value = (state >> 8) as f32 / (1u32 << 23) as f32;
+        value - 1.0
+    };
+    (0..count).map(next).collect()
+}
+
+/// To 8 significant bits, to the nearest, ties to even.
+pub(super) fn to_bf16(value: f32) -> f32 {
+    let bits = value.to_bits();
+    f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
+}
+
+/// The sum of the products, and that of their sizes.
+pub(super) fn dot(xs: &[f32], ys: &[f32]) -> (f64, f64) {
+    let products = || xs.iter().zip(ys).map(|(x, y)| f64::from(*x) * f64::from(*y));
+    (products().sum(), products().map(f64::abs).sum())
+}

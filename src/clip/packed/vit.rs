@@ -1,0 +1,165 @@
+//! A vision transformer's patches and layers over packed weights.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use candle_nn::{LayerNorm, Linear};
+use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
+use rayon::slice::ParallelSliceMut as _;
+
+use super::PANEL;
+use super::bf16::Bf16;
+use super::float::Float;
+use super::kernel::{Kernel, Processor};
+use super::linear::PackedLinear;
+use super::matrix::Matrix;
+use super::norm::PackedNorm;
+use super::stack::{Question, Sight, Stack};
+use crate::clip::Error;
+use crate::clip::config::VitConfig;
+use crate::clip::operation::floats;
+use crate::clip::reader::Reader;
+
+/// Pixel values to the class token's row, `[batch, 3, size, size]` to
+/// `[batch, width]`.
+#[derive(Debug)]
+pub(in crate::clip) enum PackedVit {
+    Bf16(Vit<Bf16>),
+    Float(Vit<Float>),
+}
+
+#[derive(Debug)]
+pub(in crate::clip) struct Vit<K: Kernel> {
+    patches: PackedLinear<K>,
+    /// What each token begins with: the class embedding and the positions.
+    /// `[tokens, width]`.
+    begin: Matrix<f32>,
+    norm: PackedNorm,
+    stack: Stack<K>,
+    patch_size: usize,
+}
+
+/// What stands before the layers.
+pub(in crate::clip) struct Embeddings {
+    /// `[width, 3 · patch · patch]`.
+    pub(in crate::clip) patches: Tensor,
+    /// `[width]`.
+    pub(in crate::clip) class: Tensor,
+    /// `[patches + 1, width]`.
+    pub(in crate::clip) positions: Tensor,
+    pub(in crate::clip) norm: LayerNorm,
+}
+
+impl PackedVit {
+    /// Reads the layers; the rest is given.
+    pub(in crate::clip) fn read(
+        weights: &Reader<'_>,
+        vit: &VitConfig,
+        embeddings: Embeddings,
+        processor: &Processor,
+    ) -> Result<Self, Error> {
+        Ok(match processor {
+            Processor::Bf16(kernel) => Self::Bf16(Vit::read(weights, vit, embeddings, kernel)?),
+            Processor::Float(kernel) => Self::Float(Vit::read(weights, vit, embeddings, kernel)?),
+        })
+    }
+}
+
+impl<K: Kernel> Vit<K> {
+    fn read(
+        weights: &Reader<'_>,
+        vit: &VitConfig,
+        embeddings: Embeddings,
+        kernel: &K,
+    ) -> Result<Self, Error> {
+        let Embeddings { patches, class, positions, norm } = embeddings;
+        let width = vit.transformer.width;
+        let mut begin = positions.flatten_all()?.to_vec1::<f32>()?;
+        for (begin, class) in begin.iter_mut().zip(class.to_vec1::<f32>()?) {
+            *begin += class;
+        }
+        Ok(Self {
+            patches: PackedLinear::pack(kernel, &[&Linear::new(patches, None)])?,
+            begin: Matrix::from_rows(&begin, width),
+            norm: PackedNorm::pack(&norm, vit.transformer.layer_norm_eps)?,
+            stack: Stack::read(weights, "vision_model", &vit.transformer, kernel)?,
+            patch_size: vit.patch_size,
+        })
+    }
+
+    /// Of so many pictures of `size` by `size` pixels.
+    fn forward(&self, pixel_values: &[f32], batch: usize, size: usize) -> Matrix<f32> {
+        let kernel = &self.stack.kernel;
+        let factor = self.unfold(pixel_values, batch, size);
+        let mut patches = Matrix::new(factor.rows(), self.patches.panels());
+        self.patches.forward(kernel, &factor, 0, &mut patches);
+        let tokens = self.begin.rows();
+        let mut xs = Matrix::new(batch * tokens, patches.panels());
+        let rows = xs.rows();
+        for (panel, xs) in xs.values_mut().chunks_exact_mut(rows * PANEL).enumerate() {
+            let pictures = patches.panel(panel).chunks_exact((tokens - 1) * PANEL);
+            for (xs, patches) in xs.chunks_exact_mut(tokens * PANEL).zip(pictures) {
+                xs.copy_from_slice(self.begin.panel(panel));
+                for (x, patch) in xs[PANEL..].iter_mut().zip(patches) {
+                    *x += patch;
+                }
+            }
+        }
+        let xs = self.norm.normalized(kernel.vectors(), &xs);
+        self.stack.forward(xs, Question { tokens, kept: 0, sight: Sight::Full })
+    }
+
+    /// Each patch as one row, channel by channel as the kernel has it.
+    fn unfold(&self, pixel_values: &[f32], batch: usize, size: usize) -> Matrix<K::Word> {
+        let patch = self.patch_size;
+        let across = size / patch;
+        let per_picture = across * across;
+        let inputs = self.patches.inputs();
+        let mut unfolded = Matrix::new(batch * per_picture, inputs / PANEL);
+        let rows = unfolded.rows();
+        let panels = unfolded.values_mut().par_chunks_exact_mut(rows * PANEL);
+        panels.enumerate().for_each(|(panel, out)| {
+            let mut values = [0.0; PANEL];
+            for (row, out) in out.chunks_exact_mut(PANEL).enumerate() {
+                let (picture, place) = (row / per_picture, row % per_picture);
+                let (top, left) = (place / across * patch, place % across * patch);
+                let mut n = 0;
+                while n < PANEL {
+                    let input = panel * PANEL + n;
+                    let (line, x) = (input / patch, input % patch);
+                    let (channel, y) = (line / patch, line % patch);
+                    let run = (patch - x).min(PANEL - n);
+                    // Beyond the last channel, the weights are zero.
+                    if channel < 3 {
+                        let at = ((picture * 3 + channel) * size + top + y) * size + left + x;
+                        values[n..n + run].copy_from_slice(&pixel_values[at..at + run]);
+                    } else {
+                        values[n..n + run].fill(0.0);
+                    }
+                    n += run;
+                }
+                self.stack.kernel.round(&values, out);
+            }
+        });
+        unfolded
+    }
+}
+
+impl CustomOp1 for PackedVit {
+    fn name(&self) -> &'static str {
+        "packed-vision-transformer"
+    }
+
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (batch, _, size, _) = layout.shape().dims4()?;
+        let pixel_values = floats(storage, layout)?;
+        let class = match self {
+            Self::Bf16(vit) => vit.forward(pixel_values, batch, size),
+            Self::Float(vit) => vit.forward(pixel_values, batch, size),
+        };
+        let width = class.panels() * PANEL;
+        Ok((CpuStorage::F32(class.to_rows()), (batch, width).into()))
+    }
+}

@@ -1,0 +1,153 @@
+//! How long a tower of CLIP ViT-B/32's shape takes, in f32 and in bf16, beside
+//! candle.
+//!
+//! `cargo bench --bench encode`. The weights are random, as speed does not
+//! depend on them. The peer, candle, runs in turn with ours on the same threads,
+//! one picture on each; printed is the median of the rounds, what it makes a
+//! second, and how much of the peer's time it takes. Last comes how late another
+//! program's thread wakes up meanwhile that sleeps for a millisecond.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
+#![expect(clippy::print_stdout, reason = "that is what it is for")]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use carlens::clip::{Arithmetic, Checkpoint, Instructions, PixelValues, Precision};
+use carlens::domain::Embedding;
+
+#[path = "../integration/support/random_checkpoint.rs"]
+mod random_checkpoint;
+
+use random_checkpoint::Shape;
+
+const ROUNDS: usize = 7;
+
+/// Widths, layers and MLP widths as OpenAI's.
+const VIT_B_32: Shape = Shape {
+    image_size: 224,
+    patch_size: 32,
+    vision: [768, 12, 3072],
+    text: [512, 12, 2048],
+    projection: 512,
+    activation: "quick_gelu",
+};
+
+/// What is compared, the peer first.
+const WAYS: [(&str, Arithmetic); 4] = [
+    ("candle", way(Precision::F32, Instructions::Plain)),
+    ("f32, AVX2", way(Precision::F32, Instructions::Avx2)),
+    ("f32", way(Precision::F32, Instructions::Auto)),
+    ("bf16", way(Precision::Bf16, Instructions::Auto)),
+];
+
+const fn way(precision: Precision, instructions: Instructions) -> Arithmetic {
+    Arithmetic { precision, instructions }
+}
+
+fn main() {
+    let home = tempfile::tempdir().unwrap();
+    VIT_B_32.write(home.path());
+    pictures(home.path());
+    texts(home.path());
+}
+
+fn open(folder: &Path, arithmetic: Arithmetic) -> Checkpoint {
+    Checkpoint::open("random", folder).unwrap().computed(arithmetic)
+}
+
+fn pictures(folder: &Path) {
+    let encoders = WAYS.map(|(_, way)| open(folder, way).picture_encoder(&|_| {}).unwrap());
+    let checkpoint = open(folder, WAYS[0].1);
+    let preprocessor = checkpoint.preprocessor();
+    let pixel_values =
+        |seed| preprocessor.pixel_values(&random_checkpoint::picture(seed, 224)).unwrap();
+    for count in [1, 8, 32] {
+        let batch: Vec<PixelValues> = (0..count).map(pixel_values).collect();
+        let runs = encoders.each_ref().map(|encoder| || encoder.embed(&batch).unwrap());
+        println!("picture tower, {count} at a time");
+        compare(count, &runs);
+        if count == 8 {
+            println!("a sleeper beside it, 8 at a time");
+            for ((name, _), run) in WAYS.iter().zip(&runs) {
+                let [median, last] = lateness(run).map(|late| late.as_secs_f64() * 1e3);
+                println!("  {name:<10} wakes {median:.2} ms late, once in a hundred {last:.2} ms");
+            }
+        }
+    }
+}
+
+/// The median and the 99th percentile of how late it wakes.
+fn lateness(run: &impl Fn() -> Vec<Embedding>) -> [Duration; 2] {
+    const NAP: Duration = Duration::from_millis(1);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let sleeper = scope.spawn(|| {
+            let mut late = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                thread::sleep(NAP);
+                late.push(began.elapsed().saturating_sub(NAP));
+            }
+            late.sort();
+            [50, 99].map(|percent| late[late.len() * percent / 100])
+        });
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(2) {
+            run();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        sleeper.join().unwrap()
+    })
+}
+
+fn texts(folder: &Path) {
+    let encoders = WAYS.map(|(_, way)| open(folder, way).text_encoder(&|_| {}).unwrap());
+    for text in ["a red car", &"a red car by the sea ".repeat(12)] {
+        let ids = encoders[0].input_ids(text).unwrap();
+        let runs = encoders.each_ref().map(|encoder| || vec![encoder.embed(text).unwrap()]);
+        println!("text tower, {} input ids", ids.len());
+        compare(1, &runs);
+    }
+}
+
+fn compare(count: u32, runs: &[impl Fn() -> Vec<Embedding>; WAYS.len()]) {
+    let exact = runs[0]();
+    let mut times = WAYS.map(|_| Vec::new());
+    for _ in 0..ROUNDS {
+        for (run, times) in runs.iter().zip(&mut times) {
+            times.push(time(run));
+        }
+    }
+    let medians = times.map(median);
+    for (((name, _), median), run) in WAYS.iter().zip(medians).zip(runs) {
+        let cosines =
+            run().into_iter().zip(&exact).map(|(one, other)| one.similarity(other).cosine());
+        let least = cosines.fold(1.0, f32::min);
+        println!(
+            "  {name:<10} {:>8.2} ms  {:>7.1} a second  {:>5.2} x  cosine to candle >= {least:.6}",
+            median.as_secs_f64() * 1e3,
+            f64::from(count) / median.as_secs_f64(),
+            median.as_secs_f64() / medians[0].as_secs_f64(),
+        );
+    }
+}
+
+/// The best of a few, so that whatever else the machine does counts less.
+fn time(run: &impl Fn() -> Vec<Embedding>) -> Duration {
+    let began = Instant::now();
+    let mut best = Duration::MAX;
+    while began.elapsed() < Duration::from_millis(200) {
+        let began = Instant::now();
+        run();
+        best = best.min(began.elapsed());
+    }
+    best
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
