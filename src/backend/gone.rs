@@ -316,6 +316,19 @@ async fn renamed(
     Ok((renamed, rest))
 }
 
+/// Whether at least one of the pictures below `folder` is still as it was
+/// stored: what a link leads to may be something else.
+pub(super) async fn is_there(
+    store: &Arc<dyn VectorStore>,
+    folder: &Path,
+) -> Result<bool, store::Error> {
+    let known = listing::below(store, &[folder]).await?;
+    let is_same = |listed: &Listed| {
+        listed.known.stamp.is_some_and(|stamp| is_as_stored(&listed.id.location(), &stamp))
+    };
+    Ok(spawn_blocking(move || known.iter().any(is_same)).await.unwrap_or_default())
+}
+
 /// Whether the file is there and, by its length and time, still the one that
 /// was stored.
 fn is_as_stored(location: &Path, stamp: &FileStamp) -> bool {

@@ -176,8 +176,8 @@ impl Load {
         Ok(Opened { store, roots: Roots::new(known, folder) })
     }
 
-    /// Moves folders of the collection that are links by now to where they lead:
-    /// every picture has one name, that of its file.
+    /// Moves folders of the collection that are links by now to where they lead,
+    /// if their pictures are there: each has one name, that of its file.
     async fn follow_links(&self, store: &Arc<dyn VectorStore>) -> Result<(), Failure> {
         let Collection::Embedded(path) = &self.collection else { return Ok(()) };
         let doing = "following folders that are links by now";
@@ -185,7 +185,9 @@ impl Load {
         let linked = spawn_blocking(move || roots::linked(folders)).await.unwrap_or_default();
         for (old, new) in linked {
             let doing = format!("moving {} to {}", Printable::new(&old), Printable::new(&new));
-            relocate::follow(path, (&old, &new), &doing).await?;
+            if gone::is_there(store, &old).await.map_err(|e| Failure::new(&doing, &e))? {
+                relocate::follow(path, (&old, &new), &doing).await?;
+            }
         }
         Ok(())
     }

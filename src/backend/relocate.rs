@@ -60,12 +60,8 @@ pub(super) async fn follow(
     (old, new): (&Path, &Path),
     doing: &str,
 ) -> Result<(), Failure> {
-    let places = Places { old, new, force: true, doing };
-    let below = embedded::below(path, old).await.map_err(|e| places.failed(&e))?;
-    if !below.pictures.is_empty() {
-        places.relocate(path).await?;
-        follow_failures(path, old, new).await;
-    }
+    Places { old, new, force: true, doing }.relocate(path).await?;
+    follow_failures(path, old, new).await;
     Ok(())
 }
 

@@ -443,6 +443,30 @@ async fn a_link_in_the_place_of_a_folder_above_that_leads_into_another_is_follow
     assert_eq!(library.shown().await.len(), 7);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_to_other_pictures_moves_nothing() {
+    use std::os::unix::fs::symlink;
+
+    let mut library = Library::with(3);
+    let home = library.scene.cars().parent().unwrap().to_owned();
+    let [one, other, kept] = ["one", "other", "kept"].map(|name| home.join(name));
+    for (folder, numbers) in [(&one, 10..14), (&other, 20..24)] {
+        fs::create_dir(folder).unwrap();
+        for (name, n) in numbers.enumerate() {
+            write(&folder.join(format!("{name}.png")), n);
+        }
+        library.load_folder(folder).await;
+    }
+    fs::rename(&one, &kept).unwrap();
+    symlink("other", &one).unwrap();
+    library.load_folder(&other).await;
+    fs::remove_file(&one).unwrap();
+    fs::rename(&kept, &one).unwrap();
+    assert_eq!(library.load_folder(&one).await.unchanged, 4, "they wait for their folder");
+    assert_eq!(library.shown().await.len(), 8);
+}
+
 #[tokio::test]
 async fn a_subfolder_that_was_loaded_for_itself_may_be_renamed() {
     let mut library = Library::with(30);
