@@ -61,13 +61,20 @@ pub(super) async fn hide(
     gone.extend(absent);
     gone.extend(passed_over(there, walk.clone()).await);
     stay.without(&gone);
-    // Nobody misses one whose files a load of this one would find.
-    let is_left = |id: &ImageId| {
-        let folder = id.folder();
-        folder != walk.folder && walk::meets(&walk.folder, folder) && !folder.exists()
-    };
-    let may_go = |id: &ImageId| stay.has(id) || is_left(id);
+    let may_go = |id: &ImageId| stay.has(id) || is_left(walk, id.folder());
     hide_gone(store, gone, may_go, *hidden_before).await
+}
+
+/// Whether a folder of the collection is no more, and the walked one would come
+/// by what there may be again.
+fn is_left(walk: &Walk, folder: &Path) -> bool {
+    folder != walk.folder && walk::meets(&walk.folder, folder) && !folder.exists()
+}
+
+/// Folders of the collection that nobody misses.
+pub(super) fn left(walk: &Walk) -> Vec<PathBuf> {
+    let folders = walk.others.iter().filter(|folder| is_left(walk, folder));
+    folders.cloned().collect()
 }
 
 /// The folders of the collection that have other pictures than those that are
@@ -242,6 +249,11 @@ pub(super) async fn erase(
     let mut erased = 0;
     for batch in ids.chunks(BATCH) {
         erased += store.delete(batch.to_vec()).await.map_err(failed)?;
+    }
+    if !folder.exists() {
+        let below = store.folders().await.map_err(failed)?.into_iter();
+        let gone = below.filter(|below| below.starts_with(folder)).collect();
+        store.forget_folders(gone).await.map_err(failed)?;
     }
     Ok(erased)
 }

@@ -106,6 +106,13 @@ impl Load {
         let walk = Walk { folder: folder.to_owned(), starts: below, others: roots.all() };
         let found = self.list(walk.clone(), &mut tally).await?;
         let met = Met::of(folder, &found);
+        let is_of_use = !found.pictures.is_empty() || !found.problems.is_empty();
+        if is_of_use && roots.has(folder) {
+            // It is loaded again with the others, though all that is in it may be
+            // known by other folders, or fail.
+            let added = store.add_folder(folder.to_owned()).await;
+            added.map_err(|e| Failure::new("noting the folder", &e))?;
+        }
         let Found { pictures: paths, problems, .. } = found;
         let (reader, read) = mpsc::channel(BATCH);
         let reading = Reader {
@@ -129,6 +136,8 @@ impl Load {
             let broken = self.broken(walk.starts.clone()).await?;
             let seen = Seen { walk, met, broken, hidden_before: self.hidden_before };
             let outcome = gone::hide(&store, &seen).await;
+            let left = gone::left(&seen.walk);
+            store.forget_folders(left).await.map_err(|e| Failure::new("tidying up", &e))?;
             tally.gone(outcome.map_err(|e| Failure::new("looking for files that are gone", &e))?);
         }
         // The last word on numbers, however it ended.

@@ -27,6 +27,11 @@ impl Roots {
         Self(roots)
     }
 
+    /// Whether `folder` is one of them.
+    pub(super) fn has(&self, folder: &Path) -> bool {
+        self.0.iter().any(|root| **root == *folder)
+    }
+
     /// All of them.
     pub(super) fn all(&self) -> Vec<PathBuf> {
         self.0.iter().map(|root| root.to_path_buf()).collect()

@@ -84,6 +84,17 @@ pub trait VectorStore: Send + Sync {
     /// The folders that pictures were loaded from, as ids name them.
     async fn folders(&self) -> Result<Vec<PathBuf>, Error>;
 
+    /// Makes `folder` one of them, though no picture of it may be there; a store
+    /// that machines share knows those that pictures are from.
+    async fn add_folder(&self, _folder: PathBuf) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Forgets those of `folders` that no picture is from.
+    async fn forget_folders(&self, _folders: Vec<PathBuf>) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Whether pictures can be hidden: not where machines share the store, as
     /// what one of them lacks another may have.
     fn can_hide(&self) -> bool {

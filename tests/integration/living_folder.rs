@@ -468,6 +468,40 @@ async fn a_link_to_other_pictures_moves_nothing() {
 }
 
 #[tokio::test]
+async fn a_folder_all_of_whose_pictures_are_known_by_others_is_loaded_on() {
+    let mut library = Library::with(3);
+    let sub = library.path("sub");
+    fs::create_dir(&sub).unwrap();
+    for n in 0..3 {
+        let name = format!("{n:03}.png");
+        fs::rename(library.path(&name), sub.join(name)).unwrap();
+    }
+    library.load_folder(&sub).await;
+    assert_eq!(library.load().await.unchanged, 3);
+    assert_eq!(library.folders().await, [library.scene.cars()]);
+    // Also one with nothing but a file that is no picture yet.
+    let late = library.path("../late");
+    fs::create_dir(&late).unwrap();
+    let late = late.canonicalize().unwrap();
+    fs::write(late.join("a.png"), "no picture yet").unwrap();
+    assert_eq!(library.load_folder(&late).await.failed, 1);
+    assert_eq!(library.folders().await, [library.scene.cars(), late.clone()]);
+    // And one whose pictures are erased, as long as it is there itself.
+    write(&late.join("a.png"), 70);
+    library.load_folder(&late).await;
+    fs::remove_file(late.join("a.png")).unwrap();
+    library.asked += 1;
+    let (id, folder, prune) = (RequestId(library.asked), late.clone(), Prune::All);
+    last(&mut library.backend, Request::Prune { id, folder: folder.clone(), prune }).await;
+    assert_eq!(library.folders().await, [library.scene.cars(), late.clone()]);
+    fs::remove_dir(&late).unwrap();
+    library.asked += 1;
+    let id = RequestId(library.asked);
+    last(&mut library.backend, Request::Prune { id, folder, prune }).await;
+    assert_eq!(library.folders().await, [library.scene.cars()]);
+}
+
+#[tokio::test]
 async fn a_subfolder_that_was_loaded_for_itself_may_be_renamed() {
     let mut library = Library::with(30);
     let sub = library.path("sub");

@@ -302,6 +302,18 @@ impl VectorStore for Embedded {
         self.blocking(|open| read::folders(&open.reader()).at(&open.path)).await
     }
 
+    async fn add_folder(&self, folder: PathBuf) -> Result<(), Error> {
+        self.blocking(move |open| {
+            write::folder_number(&*open.writer()?, &folder).map(drop).at(&open.path)
+        })
+        .await
+    }
+
+    async fn forget_folders(&self, folders: Vec<PathBuf>) -> Result<(), Error> {
+        self.blocking(move |open| write::forget_folders(&*open.writer()?, &folders).at(&open.path))
+            .await
+    }
+
     fn can_hide(&self) -> bool {
         true
     }

@@ -160,10 +160,16 @@ pub(super) fn summaries(connection: &Connection, path: &Path) -> Result<Vec<Spac
 fn folders(connection: &Connection, space: &Space) -> rusqlite::Result<Vec<FolderSummary>> {
     connection
         .prepare_cached(
-            "SELECT folder.path, count(*) - count(hidden.picture)
-             FROM picture JOIN folder ON folder.id = picture.folder
+            // A folder of no picture belongs to every model.
+            "SELECT folder.path, count(picture.id) - count(hidden.picture)
+             FROM folder LEFT JOIN picture
+                 ON picture.space = ?1 AND picture.folder = folder.id
              LEFT JOIN hidden ON hidden.picture = picture.id
-             WHERE picture.space = ?1 GROUP BY folder.id ORDER BY folder.path",
+             GROUP BY folder.id
+             HAVING count(picture.id) > 0 OR NOT EXISTS (
+                 SELECT 1 FROM picture AS other
+                 WHERE other.space IN (SELECT id FROM space) AND other.folder = folder.id)
+             ORDER BY folder.path",
         )?
         .query_map([space.id], |row| {
             let pictures = Some(row.get(1).map(i64::cast_unsigned)?);

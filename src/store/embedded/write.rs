@@ -2,7 +2,7 @@
 //! returns.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
@@ -230,6 +230,16 @@ impl<'a> Batch<'a> {
             .execute("UPDATE space SET seq = ?2 WHERE id = ?1", [self.space.id, self.seq])?;
         self.transaction.commit()
     }
+}
+
+/// Forgets those of `folders` that no picture is from.
+pub(super) fn forget_folders(connection: &Connection, folders: &[PathBuf]) -> rusqlite::Result<()> {
+    let mut forget = connection.prepare_cached(
+        "DELETE FROM folder WHERE path = ?1 AND NOT EXISTS (
+             SELECT 1 FROM picture
+             WHERE picture.space IN (SELECT id FROM space) AND picture.folder = folder.id)",
+    )?;
+    folders.iter().try_for_each(|folder| forget.execute([PathColumn(folder.as_path())]).map(drop))
 }
 
 /// The number of the folder at `path`, which gets one where it has none.
