@@ -375,7 +375,17 @@ impl Work {
         let _turn = turn.map_err(|e| Failure::new(gone::erasing(folder), &e))?;
         let store = self.session().await?.for_load().await;
         let store = store.map_err(|e| Failure::new(gone::erasing(folder), &e))?;
-        gone::erase(&store, folder, prune).await
+        let erased = gone::erase(&store, folder, prune).await?;
+        let (collection, folder) = (collection.to_owned(), folder.to_owned());
+        let forgetting = spawn_blocking(move || {
+            if !folder.exists() {
+                let failures = Failures::beside(&collection);
+                failures.below(&folder).keys().for_each(|path| failures.forget(path));
+            }
+        });
+        // A file that is listed as failed and is gone does no harm.
+        let _ = forgetting.await;
+        Ok(erased)
     }
 
     /// The space of the model in use, for changing it or for reading.

@@ -488,17 +488,20 @@ async fn a_folder_all_of_whose_pictures_are_known_by_others_is_loaded_on() {
     assert_eq!(library.folders().await, [library.scene.cars(), late.clone()]);
     // And one whose pictures are erased, as long as it is there itself.
     write(&late.join("a.png"), 70);
+    fs::write(late.join("bad.png"), "no picture").unwrap();
     library.load_folder(&late).await;
     fs::remove_file(late.join("a.png")).unwrap();
     library.asked += 1;
     let (id, folder, prune) = (RequestId(library.asked), late.clone(), Prune::All);
     last(&mut library.backend, Request::Prune { id, folder: folder.clone(), prune }).await;
     assert_eq!(library.folders().await, [library.scene.cars(), late.clone()]);
-    fs::remove_dir(&late).unwrap();
-    library.asked += 1;
-    let id = RequestId(library.asked);
+    fs::remove_dir_all(&late).unwrap();
+    library.asked += 2;
+    let (id, listing) = (RequestId(library.asked - 1), RequestId(library.asked));
     last(&mut library.backend, Request::Prune { id, folder, prune }).await;
     assert_eq!(library.folders().await, [library.scene.cars()]);
+    let failed = last(&mut library.backend, Request::Failed { id: listing }).await;
+    assert!(matches!(&failed, Event::FailedListed(_, all) if all.is_empty()), "{failed:?}");
 }
 
 #[tokio::test]
