@@ -379,8 +379,7 @@ impl Work {
         let (collection, folder) = (collection.to_owned(), folder.to_owned());
         let forgetting = spawn_blocking(move || {
             if !folder.exists() {
-                let failures = Failures::beside(&collection);
-                failures.below(&folder).keys().for_each(|path| failures.forget(path));
+                Failures::beside(&collection).forget_below(&folder);
             }
         });
         // A file that is listed as failed and is gone does no harm.

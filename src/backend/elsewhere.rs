@@ -20,6 +20,8 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+#[cfg(unix)]
+use super::identity::Identity;
 use super::message::{Ended, Event, LoadElsewhere, LoadProgress, Remark, RequestId};
 use super::watching::is_change;
 use crate::domain::{FileProblem, Printable};
@@ -144,9 +146,8 @@ fn claim_soon(lock: &Path) -> io::Result<File> {
 /// file without a name says nothing to others.
 #[cfg(unix)]
 fn is_still_at(file: &File, place: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
     let (held, there) = (file.metadata()?, fs::metadata(place));
-    Ok(there.is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())))
+    Ok(there.is_ok_and(|there| Identity::of(&there) == Identity::of(&held)))
 }
 
 #[cfg(not(unix))]

@@ -107,7 +107,7 @@ impl Load {
         let found = self.list(walk.clone(), &mut tally).await?;
         let met = Met::of(folder, &found);
         let is_of_use = !found.pictures.is_empty() || !found.problems.is_empty();
-        if is_of_use && roots.has(folder) {
+        if is_of_use && roots.has_new {
             // It is loaded again with the others, though all that is in it may be
             // known by other folders, or fail.
             let added = store.add_folder(folder.to_owned()).await;

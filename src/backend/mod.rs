@@ -15,6 +15,7 @@ mod elsewhere;
 mod export;
 mod failure;
 mod gone;
+mod identity;
 mod listing;
 mod load;
 mod message;

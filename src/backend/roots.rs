@@ -14,34 +14,33 @@ use crate::domain::ImageId;
 
 /// The folders of a collection.
 #[derive(Clone, Debug)]
-pub(super) struct Roots(Vec<Arc<Path>>);
+pub(super) struct Roots {
+    /// The innermost of those above a picture comes first.
+    folders: Vec<Arc<Path>>,
+    /// Whether the one that is loaded has become one of them.
+    pub(super) has_new: bool,
+}
 
 impl Roots {
     /// Those `known` to the collection, and the one `loaded`, all absolute.
     pub(super) fn new(known: Vec<PathBuf>, loaded: &Path) -> Self {
-        let is_met = known.iter().any(|known| meets(known, loaded));
-        let loaded = (!is_met).then(|| loaded.to_owned());
-        let mut roots: Vec<Arc<Path>> = known.into_iter().chain(loaded).map(Arc::from).collect();
-        // The innermost of those above a picture comes first.
-        roots.sort_by_key(|root| std::cmp::Reverse(root.components().count()));
-        Self(roots)
-    }
-
-    /// Whether `folder` is one of them.
-    pub(super) fn has(&self, folder: &Path) -> bool {
-        self.0.iter().any(|root| **root == *folder)
+        let has_new = !known.iter().any(|known| meets(known, loaded));
+        let loaded = has_new.then(|| loaded.to_owned());
+        let mut folders: Vec<Arc<Path>> = known.into_iter().chain(loaded).map(Arc::from).collect();
+        folders.sort_by_key(|root| std::cmp::Reverse(root.components().count()));
+        Self { folders, has_new }
     }
 
     /// All of them.
     pub(super) fn all(&self) -> Vec<PathBuf> {
-        self.0.iter().map(|root| root.to_path_buf()).collect()
+        self.folders.iter().map(|root| root.to_path_buf()).collect()
     }
 
     /// What names the picture at the absolute `location`, which is at or below
     /// one of them.
     pub(super) fn id(&self, location: &Path) -> ImageId {
         let below = |root: &Arc<Path>| Some((Arc::clone(root), location.strip_prefix(root).ok()?));
-        match self.0.iter().find_map(below) {
+        match self.folders.iter().find_map(below) {
             Some((root, path)) => ImageId::new(root, path),
             None => ImageId::new(Path::new("/"), location),
         }

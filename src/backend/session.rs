@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
+use super::identity::Identity;
 use super::message::Failure;
 use super::model::Model;
 use crate::clip::{Arithmetic, Preprocessor};
@@ -30,10 +31,6 @@ struct Opened {
     /// Of its file.
     identity: Option<Identity>,
 }
-
-/// What tells a file from another one that came in its place: device and number
-/// on the device.
-type Identity = (u64, u64);
 
 impl Session {
     /// Opens the model; the store waits until it is needed.
@@ -84,16 +81,6 @@ impl Session {
     /// Of the collection's file, if it is one.
     fn identity(&self) -> Option<Identity> {
         let Collection::Embedded(path) = &self.collection else { return None };
-        let file = std::fs::metadata(path).ok()?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt as _;
-            Some((file.dev(), file.ino()))
-        }
-        #[cfg(not(unix))]
-        {
-            let _ = file;
-            Some((0, 0))
-        }
+        Some(Identity::of(&std::fs::metadata(path).ok()?))
     }
 }

@@ -33,7 +33,10 @@ impl Walk {
     pub(super) fn find(&self, go_on: impl Fn() -> bool) -> Found {
         let Self { folder, starts, others } = self;
         let mut found = Found::default();
-        let entries = starts.iter().flat_map(|start| entries(folder, start, others));
+        // One that is not there meets nothing.
+        let real = |other: &PathBuf| other.canonicalize().unwrap_or_else(|_| other.clone());
+        let roots: Vec<PathBuf> = others.iter().map(real).chain([folder.clone()]).collect();
+        let entries = starts.iter().flat_map(|start| entries(folder, start, &roots));
         for entry in entries.take_while(|_| go_on()) {
             match entry {
                 Ok(entry) => match is_picture(&entry) {
@@ -72,21 +75,24 @@ pub(super) struct Link {
 /// The links to folders that a walk of all of the canonical `folder` follows.
 pub(super) fn links(folder: &Path) -> impl Iterator<Item = Link> + use<> {
     let root = folder.to_owned();
-    entries(folder, folder, &[]).filter_map(Result::ok).filter_map(move |entry| {
-        let is_link = entry.path_is_symlink() && entry.file_type().is_dir();
-        // One that is gone already leads nowhere.
-        let target = entry.path().canonicalize().ok().filter(|_| is_link)?;
-        Some(Link { place: relative(entry.path(), &root), target })
-    })
+    entries(folder, folder, std::slice::from_ref(&root)).filter_map(Result::ok).filter_map(
+        move |entry| {
+            let is_link = entry.path_is_symlink() && entry.file_type().is_dir();
+            // One that is gone already leads nowhere.
+            let target = entry.path().canonicalize().ok().filter(|_| is_link)?;
+            Some(Link { place: relative(entry.path(), &root), target })
+        },
+    )
 }
 
-/// All that a walk comes by.
+/// All that a walk comes by, of what no link leads to in the canonical `roots`,
+/// of which the folder is one.
 fn entries(
     folder: &Path,
     start: &Path,
-    others: &[PathBuf],
+    roots: &[PathBuf],
 ) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<> {
-    let mut links = Links::on_the_way(folder, start, others);
+    let mut links = Links::on_the_way(folder, start, roots);
     WalkDir::new(start)
         .follow_links(true)
         .min_depth(1)
@@ -98,48 +104,44 @@ fn entries(
 /// The links met so far.
 struct Links {
     /// Canonical.
-    root: PathBuf,
-    /// Folders that are walked for themselves, canonical.
-    others: Vec<PathBuf>,
+    folder: PathBuf,
+    /// It and the folders that are walked for themselves, canonical.
+    roots: Vec<PathBuf>,
     /// Files and folders that were come by behind links, by their own names.
     followed: HashSet<PathBuf>,
     /// Where the walk entered them.
-    entered: Vec<PathBuf>,
+    entered: HashSet<PathBuf>,
 }
 
 impl Links {
     /// Those that lead to `start`.
-    fn on_the_way(root: &Path, start: &Path, others: &[PathBuf]) -> Self {
-        let below = start.ancestors().take_while(|above| *above != root);
-        let entered: Vec<PathBuf> =
+    fn on_the_way(folder: &Path, start: &Path, roots: &[PathBuf]) -> Self {
+        let below = start.ancestors().take_while(|above| *above != folder);
+        let entered: HashSet<PathBuf> =
             below.filter(|above| above.is_symlink()).map(Path::to_owned).collect();
         let followed = entered.iter().filter_map(|link| link.canonicalize().ok()).collect();
-        // One that is not there meets nothing.
-        let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        let others = others.iter().map(|other| real(other)).collect();
-        Self { root: real(root), others, followed, entered }
+        Self { folder: folder.to_owned(), roots: roots.to_owned(), followed, entered }
     }
 
     /// Whether `entry` is not behind a link, or is what is not met otherwise.
     fn leads_on(&mut self, entry: &DirEntry) -> bool {
         let is_link = entry.path_is_symlink();
         let is_folder = entry.file_type().is_dir();
-        let is_behind = || self.entered.iter().any(|link| entry.path().starts_with(link));
+        let is_behind = || entry.path().ancestors().any(|above| self.entered.contains(above));
         if !is_link && (is_folder || !is_behind()) {
             return true;
         }
         // What cannot be followed is told of when it is tried.
         let Ok(target) = entry.path().canonicalize() else { return true };
         let is_finished = is_folder || !target.file_name().is_some_and(is_unfinished);
-        let mut roots = self.others.iter().chain([&self.root]);
-        if is_finished && roots.any(|root| meets(root, &target)) {
+        if is_finished && self.roots.iter().any(|root| meets(root, &target)) {
             return false;
         }
-        if is_folder && self.root.starts_with(&target) || !self.followed.insert(target) {
+        if is_folder && self.folder.starts_with(&target) || !self.followed.insert(target) {
             return false;
         }
         if is_folder {
-            self.entered.push(entry.path().to_owned());
+            self.entered.insert(entry.path().to_owned());
         }
         true
     }

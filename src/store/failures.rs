@@ -132,6 +132,11 @@ impl Failures {
         }
     }
 
+    /// Forgets all files at or below `folder`, as it is gone.
+    pub fn forget_below(&self, folder: &Path) {
+        self.below(folder).keys().for_each(|path| self.forget(path));
+    }
+
     /// Follows a folder that was moved from `old` to `new`.
     pub fn relocate(&self, old: &Path, new: &Path) {
         for failed in self.below(old).into_values() {

@@ -80,13 +80,29 @@ impl Library {
 
     /// Erases what is gone; returns how many that were.
     async fn prune(&mut self, prune: Prune) -> usize {
-        self.asked += 1;
         let folder = self.scene.cars();
-        let request = Request::Prune { id: RequestId(self.asked), folder, prune };
-        match last(&mut self.backend, request).await {
+        match self.prune_folder(&folder, prune).await {
             Event::Pruned(_, erased) => erased,
             event => panic!("{event:?}"),
         }
+    }
+
+    async fn prune_folder(&mut self, folder: &Path, prune: Prune) -> Event {
+        self.asked += 1;
+        let (id, folder) = (RequestId(self.asked), folder.to_owned());
+        last(&mut self.backend, Request::Prune { id, folder, prune }).await
+    }
+
+    /// A subfolder with the first three pictures, loaded for itself.
+    async fn subfolder(&mut self) -> PathBuf {
+        let sub = self.path("sub");
+        fs::create_dir(&sub).unwrap();
+        for n in 0..3 {
+            let name = format!("{n:03}.png");
+            fs::rename(self.path(&name), sub.join(name)).unwrap();
+        }
+        self.load_folder(&sub).await;
+        sub
     }
 
     async fn status(&mut self) -> Box<Status> {
@@ -351,11 +367,7 @@ async fn no_more_is_erased_than_was_asked_about() {
     library.load().await;
     fs::remove_file(library.path("001.png")).unwrap();
     fs::remove_file(library.path("002.png")).unwrap();
-    library.asked += 1;
-    let folder = library.scene.cars();
-    let prune = Prune::Asked(1);
-    let request = Request::Prune { id: RequestId(library.asked), folder, prune };
-    let refused = last(&mut library.backend, request).await;
+    let refused = library.prune_folder(&library.scene.cars(), Prune::Asked(1)).await;
     assert!(failed(&refused).to_string().contains("2 of 10 are gone now, not 1"), "{refused:?}");
     assert_eq!(library.names().await.len(), 10);
     assert_eq!(library.prune(Prune::Asked(2)).await, 2);
@@ -470,13 +482,7 @@ async fn a_link_to_other_pictures_moves_nothing() {
 #[tokio::test]
 async fn a_folder_all_of_whose_pictures_are_known_by_others_is_loaded_on() {
     let mut library = Library::with(3);
-    let sub = library.path("sub");
-    fs::create_dir(&sub).unwrap();
-    for n in 0..3 {
-        let name = format!("{n:03}.png");
-        fs::rename(library.path(&name), sub.join(name)).unwrap();
-    }
-    library.load_folder(&sub).await;
+    library.subfolder().await;
     assert_eq!(library.load().await.unchanged, 3);
     assert_eq!(library.folders().await, [library.scene.cars()]);
     // Also one with nothing but a file that is no picture yet.
@@ -491,29 +497,21 @@ async fn a_folder_all_of_whose_pictures_are_known_by_others_is_loaded_on() {
     fs::write(late.join("bad.png"), "no picture").unwrap();
     library.load_folder(&late).await;
     fs::remove_file(late.join("a.png")).unwrap();
-    library.asked += 1;
-    let (id, folder, prune) = (RequestId(library.asked), late.clone(), Prune::All);
-    last(&mut library.backend, Request::Prune { id, folder: folder.clone(), prune }).await;
+    library.prune_folder(&late, Prune::All).await;
     assert_eq!(library.folders().await, [library.scene.cars(), late.clone()]);
     fs::remove_dir_all(&late).unwrap();
-    library.asked += 2;
-    let (id, listing) = (RequestId(library.asked - 1), RequestId(library.asked));
-    last(&mut library.backend, Request::Prune { id, folder, prune }).await;
+    library.prune_folder(&late, Prune::All).await;
     assert_eq!(library.folders().await, [library.scene.cars()]);
-    let failed = last(&mut library.backend, Request::Failed { id: listing }).await;
+    library.asked += 1;
+    let id = RequestId(library.asked);
+    let failed = last(&mut library.backend, Request::Failed { id }).await;
     assert!(matches!(&failed, Event::FailedListed(_, all) if all.is_empty()), "{failed:?}");
 }
 
 #[tokio::test]
 async fn a_subfolder_that_was_loaded_for_itself_may_be_renamed() {
     let mut library = Library::with(30);
-    let sub = library.path("sub");
-    fs::create_dir(&sub).unwrap();
-    for n in 0..3 {
-        let name = format!("{n:03}.png");
-        fs::rename(library.path(&name), sub.join(name)).unwrap();
-    }
-    library.load_folder(&sub).await;
+    let sub = library.subfolder().await;
     library.load().await;
     fs::rename(&sub, library.path("renamed")).unwrap();
     let progress = library.load().await;

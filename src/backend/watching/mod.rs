@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::burst::{Below, Burst};
 pub(super) use self::burst::{Changed, is_change};
+use super::identity::Identity;
 use super::walk::{self, Link};
 use crate::domain::Printable;
 
@@ -284,10 +285,6 @@ fn reason(error: &notify::Error) -> String {
     }
 }
 
-/// What tells a folder from another one that came in its place: device and
-/// number on the device.
-type Identity = (u64, u64);
-
 /// Which folders they are that are watched.
 #[derive(Debug, Clone)]
 struct Known {
@@ -339,17 +336,7 @@ fn mounted<'a>(folder: &Path, links: impl Iterator<Item = &'a PathBuf>) -> Vec<S
 /// `None` if there is no such folder.
 fn identity(folder: &Path) -> Option<Identity> {
     let found: io::Result<fs::Metadata> = fs::metadata(folder);
-    let found = found.ok().filter(fs::Metadata::is_dir)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        Some((found.dev(), found.ino()))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = found;
-        Some((0, 0))
-    }
+    found.ok().filter(fs::Metadata::is_dir).as_ref().map(Identity::of)
 }
 
 #[cfg(test)]
