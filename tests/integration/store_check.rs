@@ -326,6 +326,20 @@ async fn what_is_no_collection_is_refused_by_both() {
 }
 
 #[tokio::test]
+async fn a_damaged_file_of_another_program_is_not_mended_though_it_looks_like_ours() {
+    let place = Place::with(1000).await;
+    place.damage("PRAGMA application_id = 1; PRAGMA wal_checkpoint(TRUNCATE)");
+    let whole = fs::read(&place.path).unwrap();
+    for bytes in [&whole[..], &whole[..whole.len() - 8192]] {
+        fs::write(&place.path, bytes).unwrap();
+        let token = CancellationToken::new();
+        let refused = embedded::repair(&place.path, &token, |_, _| {}).await.err();
+        assert!(matches!(refused, Some(Error::NotOurs { .. })), "{refused:?}");
+        assert!(fs::read(&place.path).unwrap() == bytes);
+    }
+}
+
+#[tokio::test]
 async fn a_check_and_a_repair_that_are_stopped_change_nothing() {
     let place = Place::with(2000).await;
     place.damage("UPDATE embedding SET vector = zeroblob(64)");

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::columns::is_absolute_path;
 use super::failure::At;
 use super::leaves::Leaves;
+use super::schema::{self, Kind};
 use super::staged::Staged;
 use super::stop::Stop;
 use crate::store::Error;
@@ -43,6 +44,10 @@ pub(super) fn save(
         // header that makes sense has no leaves that are found.
         let leaves = RefCell::new(Leaves::open(path).ok());
         let damaged = open(path).at(path)?;
+        // Of a file that SQLite cannot even say this of, it can read no table.
+        if schema::identify(&damaged).at(path)? == Kind::Foreign {
+            return Err(Error::NotOurs { path: path.to_owned() });
+        }
         let stop = Stop::watch(&damaged, token);
         let mut rescued = staged.open().at(path)?;
         let most = most_tried(path);
