@@ -11,12 +11,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
 use super::listing;
 use super::message::{Failure, Prune};
 use super::reading::is_same;
 use super::relocate::absolute;
+use super::stray;
 use super::walk::{self, Found, Walk};
 use crate::domain::{FileStamp, ImageId, Printable, Record};
 use crate::picture;
@@ -28,6 +30,9 @@ const BATCH: usize = 256;
 /// More than one in so many gone at once look like a disk that is missing.
 const FEW: u64 = 5;
 
+/// Files that are read to find out whether a folder has its pictures still.
+const SAMPLES: usize = 16;
+
 /// What became of pictures whose files are gone or broken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
@@ -37,6 +42,16 @@ pub(super) struct Outcome {
     pub(super) missing: usize,
     /// They had the content of a file that is there by another name.
     pub(super) renamed: usize,
+}
+
+impl Outcome {
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            hidden: self.hidden + other.hidden,
+            missing: self.missing + other.missing,
+            renamed: self.renamed + other.renamed,
+        }
+    }
 }
 
 /// Hides the pictures that a load should have come by and whose files are gone
@@ -194,16 +209,27 @@ async fn hide_gone(
         store.delete(batch.to_vec()).await?;
     }
     outcome.hidden = hide_all(store, last).await?;
-    let all = store.count().await?.pictures + hidden_before as u64;
-    if (gone.len() + homeless + hidden_before) as u64 * FEW > all {
-        return Ok(Outcome { missing: gone.len() + homeless, ..outcome });
-    }
-    outcome.missing = homeless;
-    outcome.hidden += hide_all(store, gone).await?;
-    Ok(outcome)
+    Ok(outcome.and(hide_few(store, gone, hidden_before, homeless).await?))
 }
 
-async fn hide_all(store: &Arc<dyn VectorStore>, ids: Vec<ImageId>) -> Result<usize, store::Error> {
+/// Hides `gone`, unless they and the `homeless`, which stay, are too many.
+pub(super) async fn hide_few(
+    store: &Arc<dyn VectorStore>,
+    gone: Vec<ImageId>,
+    hidden_before: usize,
+    homeless: usize,
+) -> Result<Outcome, store::Error> {
+    let all = store.count().await?.pictures + hidden_before as u64;
+    if (gone.len() + homeless + hidden_before) as u64 * FEW > all {
+        return Ok(Outcome { missing: gone.len() + homeless, ..Outcome::default() });
+    }
+    Ok(Outcome { hidden: hide_all(store, gone).await?, missing: homeless, renamed: 0 })
+}
+
+pub(super) async fn hide_all(
+    store: &Arc<dyn VectorStore>,
+    ids: Vec<ImageId>,
+) -> Result<usize, store::Error> {
     let mut hidden = 0;
     for batch in ids.chunks(BATCH) {
         hidden += store.hide(batch.to_vec()).await?;
@@ -217,7 +243,8 @@ pub(super) async fn count(
     store: &Arc<dyn VectorStore>,
     folder: &Path,
 ) -> Result<usize, store::Error> {
-    Ok(lost(listing::below(store, &[folder]).await?).await.len())
+    let lost = lost(listing::below(store, &[folder]).await?).await;
+    Ok(lost.len() + stray::behind(store, folder).await?.len())
 }
 
 /// Removes the pictures below `folder` whose files are gone, hidden ones
@@ -229,8 +256,9 @@ pub(super) async fn erase(
 ) -> Result<usize, Failure> {
     let failed = |error: store::Error| Failure::new(erasing(folder), &error);
     let known = listing::below(store, &[folder]).await.map_err(failed)?;
-    let all = known.len();
-    let gone = lost(known).await;
+    let behind = stray::behind(store, folder).await.map_err(failed)?;
+    let all = known.len() + behind.len();
+    let gone = [lost(known).await, behind].concat();
     let ids: Vec<ImageId> = gone.iter().map(|listed| listed.id.clone()).collect();
     let are_few = ids.len() as u64 * FEW <= all as u64;
     let refusal = match prune {
@@ -290,13 +318,13 @@ async fn lost(pictures: Vec<Listed>) -> Vec<Listed> {
     spawn_blocking(lost).await.unwrap_or_default()
 }
 
-fn is_absent(location: &Path) -> bool {
+pub(super) fn is_absent(location: &Path) -> bool {
     fs::metadata(location).is_err_and(|error| picture::Error::from(error).is_absence())
 }
 
 /// Parts those whose content the collection shows by the name of a file that is
 /// there from the rest.
-async fn renamed(
+pub(super) async fn renamed(
     store: &Arc<dyn VectorStore>,
     gone: Vec<Listed>,
 ) -> Result<(Vec<ImageId>, Vec<Listed>), store::Error> {
@@ -329,16 +357,35 @@ async fn renamed(
 }
 
 /// Whether at least one of the pictures below `folder` is still as it was
-/// stored: what a link leads to may be something else.
+/// stored, or at least has its content, as a copy has: what a link leads to may
+/// be something else.
 pub(super) async fn is_there(
     store: &Arc<dyn VectorStore>,
     folder: &Path,
 ) -> Result<bool, store::Error> {
     let known = listing::below(store, &[folder]).await?;
-    let is_same = |listed: &Listed| {
-        listed.known.stamp.is_some_and(|stamp| is_as_stored(&listed.id.location(), &stamp))
+    let is_any = move || {
+        known.iter().any(is_stored_there)
+            || known.iter().filter(|listed| has_its_size(listed)).take(SAMPLES).any(has_its_content)
     };
-    Ok(spawn_blocking(move || known.iter().any(is_same)).await.unwrap_or_default())
+    Ok(spawn_blocking(is_any).await.unwrap_or_default())
+}
+
+/// Whether the picture's file is there as it was stored.
+pub(super) fn is_stored_there(listed: &Listed) -> bool {
+    let location = listed.id.location();
+    listed.known.stamp.is_some_and(|stamp| is_as_stored(&location, &stamp))
+}
+
+fn has_its_size(listed: &Listed) -> bool {
+    let stat = fs::metadata(listed.id.location());
+    listed.known.stamp.zip(stat.ok()).is_some_and(|(stamp, stat)| stat.len() == stamp.size)
+}
+
+fn has_its_content(listed: &Listed) -> bool {
+    let bytes = picture::read(&listed.id.location());
+    let hash = bytes.ok().map(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)));
+    hash.is_some() && hash == listed.known.stamp.map(|stamp| stamp.hash)
 }
 
 /// Whether the file is there and, by its length and time, still the one that

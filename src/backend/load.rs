@@ -22,6 +22,7 @@ use super::reporter::Reporter;
 use super::roots::{self, Roots};
 use super::session::Session;
 use super::storing::{Parcel, Stored, Storing};
+use super::stray;
 use super::turn::Turn;
 use super::walk::{Found, Walk};
 use super::watching::Changed;
@@ -135,7 +136,7 @@ impl Load {
         if ended.is_ok() && !token.is_cancelled() {
             let broken = self.broken(walk.starts.clone()).await?;
             let seen = Seen { walk, met, broken, hidden_before: self.hidden_before };
-            let outcome = gone::hide(&store, &seen).await;
+            let outcome = self.hide(&store, &seen, changed, &tally).await;
             let left = gone::left(&seen.walk);
             store.forget_folders(left).await.map_err(|e| Failure::new("tidying up", &e))?;
             tally.gone(outcome.map_err(|e| Failure::new("looking for files that are gone", &e))?);
@@ -150,6 +151,23 @@ impl Load {
         ended?;
         store.optimize().await;
         Ok(tally.progress())
+    }
+
+    /// Hides what is gone. For pictures of other folders is looked as well where
+    /// this load may have come by them.
+    async fn hide(
+        &self,
+        store: &Arc<dyn VectorStore>,
+        seen: &Seen,
+        changed: &Changed,
+        tally: &Tally,
+    ) -> Result<gone::Outcome, store::Error> {
+        let gone = gone::hide(store, seen).await?;
+        if !matches!(changed, Changed::Everything) && tally.progress.recognised == 0 {
+            return Ok(gone);
+        }
+        let stray = stray::hide(store, &seen.walk, seen.hidden_before + gone.hidden).await?;
+        Ok(gone.and(stray))
     }
 
     /// The files below some folders that only a change of them can make well.

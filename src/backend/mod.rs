@@ -28,6 +28,7 @@ mod roots;
 mod search;
 mod session;
 mod storing;
+mod stray;
 mod thumbnail;
 mod turn;
 mod upkeep;

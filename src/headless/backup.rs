@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::output::Answer;
 use super::{Outcome, Output, follow_quietly, json, unanswered};
 use crate::backend::{Backend, Event, Replacement, Request, RequestId};
 use crate::domain::Printable;
@@ -50,27 +51,26 @@ pub async fn restore(
         Event::WouldReplace(_, replacement) => replacement,
         event => return restored(event, json, output),
     };
-    match may_replace(replacement, output)? {
-        Some(true) => {
+    match may_replace(replacement, output).await? {
+        Answer::Yes => {
             let request = Request::Restore { id: RequestId(2), file, replace: true };
             restored(follow_quietly(backend, request, output).await?, json, output)
         }
-        Some(false) => Ok(Outcome::Interrupted),
-        None => Ok(Outcome::Failed),
+        Answer::No | Answer::Interrupted => Ok(Outcome::Interrupted),
+        Answer::Nobody => Ok(Outcome::Failed),
     }
 }
 
-/// Whether the answer is yes; `None` where nobody can be asked.
-fn may_replace(
+async fn may_replace(
     Replacement { held, pictures }: Replacement,
     output: &mut Output<'_>,
-) -> io::Result<Option<bool>> {
+) -> io::Result<Answer> {
     let held = held.map_or("the damaged collection".into(), |held| {
         format!("the {} of the collection", counted(held, "picture"))
     });
     let what = format!("replace {held} by the {} of the backup", counted(pictures, "picture"));
-    let answer = output.ask(&format!("{what}?"))?;
-    if answer.is_none() {
+    let answer = output.ask(&format!("{what}?")).await?;
+    if answer == Answer::Nobody {
         let hint = "`--force` does not ask; `carlens backup` keeps what is there now";
         output.error(&format!("nobody can be asked whether to {what}"), Some(hint))?;
     }

@@ -1,12 +1,12 @@
 //! `carlens load`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::output::Underway;
+use super::output::{Answer, Underway};
 use super::{
     Outcome, Output, follow, follow_and_hear, follow_quietly, json, json_lines, on_its_way,
     show_progress, unanswered,
@@ -40,6 +40,9 @@ pub async fn load(
     };
     let (mut outcome, mut loaded, mut hidden) = (Outcome::Nothing, Vec::new(), 0);
     for (folder, id) in folders.into_iter().zip(1..) {
+        if !is_named && !folder.exists() && !is_missed(backend, &folder, output).await? {
+            continue;
+        }
         let mut load = Load { hidden_before: hidden, ..Load::new(folder, output) };
         let is_lost = is_named && prune.is_some() && load.is_lost(backend, RequestId(0)).await?;
         let mut ended =
@@ -99,8 +102,35 @@ async fn folders(
     }
     let request = Request::Status { id: RequestId(0) };
     Ok(match follow_quietly(backend, request, output).await? {
-        Event::StatusReported(_, status) => Ok(status.folders_or(fallback)),
+        Event::StatusReported(_, status) => Ok(each_once(status.folders_or(fallback))),
         event => Err(event),
+    })
+}
+
+/// Of folders that are one by links, the first alone; those that are not there
+/// last, as what is there may be what they are by now.
+fn each_once(folders: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    let real = |folder: &PathBuf| folder.canonicalize().unwrap_or_else(|_| folder.clone());
+    let once = folders.into_iter().filter(|folder| seen.insert(real(folder)));
+    let (there, missing): (Vec<_>, Vec<_>) = once.partition(|folder| folder.exists());
+    [there, missing].concat()
+}
+
+/// Whether there are pictures to be searched of a folder that is not there.
+async fn is_missed(
+    backend: &mut Backend,
+    folder: &Path,
+    output: &mut Output<'_>,
+) -> io::Result<bool> {
+    let request = Request::Status { id: RequestId(0) };
+    Ok(match follow_quietly(backend, request, output).await? {
+        Event::StatusReported(_, status) => {
+            let spaces = status.space().into_iter().chain(&status.spaces);
+            let mut folders = spaces.flat_map(|space| &space.folders);
+            folders.all(|known| known.path != folder || known.here)
+        }
+        _ => true,
     })
 }
 
@@ -245,10 +275,11 @@ impl<'a, 'b> Load<'a, 'b> {
                 if gone == 0 {
                     return Ok(Outcome::Found);
                 }
-                match self.may_erase(gone)? {
-                    Some(true) => Prune::Asked(gone),
-                    Some(false) => return Ok(Outcome::Found),
-                    None => return Ok(Outcome::Failed),
+                match self.may_erase(gone).await? {
+                    Answer::Yes => Prune::Asked(gone),
+                    Answer::No => return Ok(Outcome::Found),
+                    Answer::Interrupted => return Ok(Outcome::Interrupted),
+                    Answer::Nobody => return Ok(Outcome::Failed),
                 }
             }
         };
@@ -262,14 +293,13 @@ impl<'a, 'b> Load<'a, 'b> {
         }
     }
 
-    /// Whether the answer is yes; `None` where nobody can be asked.
-    fn may_erase(&mut self, gone: usize) -> io::Result<Option<bool>> {
+    async fn may_erase(&mut self, gone: usize) -> io::Result<Answer> {
         let folder = Printable::new(&self.folder).to_string();
         let whose = one_or_more(gone, "whose file is", "whose files are");
         let what = format!("{} of {folder} {whose} gone", counted(gone, "picture"));
         let question = format!("erase {what}?");
-        let answer = self.output.ask(&question)?;
-        if answer.is_none() {
+        let answer = self.output.ask(&question).await?;
+        if answer == Answer::Nobody {
             let hint = "`--prune=few` erases a fifth of a folder at most without asking, \
                         `--prune=all` however many";
             let text = format!("nobody can be asked whether to erase {what}");
@@ -292,8 +322,8 @@ impl<'a, 'b> Load<'a, 'b> {
         } else {
             (
                 format!(
-                    "{missing} pictures have lost their files or content, so many at once as if a \
-                     disk was missing; they are not hidden"
+                    "{missing} pictures have lost their files or content, as if a disk was missing; \
+                     they are not hidden"
                 ),
                 "if they are gone for good, `carlens load --prune` erases them",
             )

@@ -5,11 +5,12 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::bar::bar;
-use super::json_lines;
 use super::painting::Painting;
+use super::{Interrupts, json_lines};
 use crate::backend::{Failure, Remark};
 use crate::cli::ProgressChoice;
 use crate::progress::Line;
@@ -157,18 +158,29 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Asks for a yes; `None` where nobody can be asked.
-    pub(super) fn ask(&mut self, question: &str) -> io::Result<Option<bool>> {
+    /// Asks for a yes.
+    pub(super) async fn ask(&mut self, question: &str) -> io::Result<Answer> {
         let is_read = !matches!(self.style, Style::Json) && io::stderr().is_terminal();
         if !(is_read && io::stdin().is_terminal()) {
-            return Ok(None);
+            return Ok(Answer::Nobody);
         }
         self.clear()?;
         write!(self.err, "{question} [y/N] ")?;
         self.err.flush()?;
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        Ok(Some(matches!(answer.trim(), "y" | "Y" | "yes")))
+        let mut interrupts = Interrupts::watch();
+        // Whoever does not answer is left standing there by an interrupt.
+        let answer = spawn_blocking(|| io::stdin().lines().next().transpose());
+        tokio::select! {
+            answer = answer => {
+                let answer = answer.map_err(io::Error::other)??.unwrap_or_default();
+                let is_yes = matches!(answer.trim(), "y" | "Y" | "yes");
+                Ok(if is_yes { Answer::Yes } else { Answer::No })
+            }
+            () = interrupts.next() => {
+                writeln!(self.err)?;
+                Ok(Answer::Interrupted)
+            }
+        }
     }
 
     /// What only programs are told.
@@ -209,6 +221,17 @@ impl<'a> Output<'a> {
     pub(super) fn clear(&mut self) -> io::Result<()> {
         self.painting.clear(self.err)
     }
+}
+
+/// What was said to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Yes,
+    No,
+    /// The program is to end.
+    Interrupted,
+    /// Nobody can be asked.
+    Nobody,
 }
 
 fn with_hint(text: &str, hint: Option<&str>) -> String {

@@ -457,6 +457,86 @@ async fn a_link_in_the_place_of_a_folder_above_that_leads_into_another_is_follow
 
 #[cfg(unix)]
 #[tokio::test]
+async fn a_folder_that_was_copied_and_left_a_link_is_there_once() {
+    use std::os::unix::fs::symlink;
+
+    let mut library = Library::with(6);
+    library.load().await;
+    let (folder, copied) = (library.scene.cars(), library.path("../elsewhere"));
+    fs::create_dir(&copied).unwrap();
+    for n in 0..6 {
+        let name = format!("{n:03}.png");
+        fs::copy(folder.join(&name), copied.join(&name)).unwrap();
+        make_old(&copied.join(name));
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    symlink("elsewhere", &folder).unwrap();
+    let copied = folder.canonicalize().unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.embedded, progress.found), (0, 6), "{progress:?}");
+    assert_eq!(library.folders().await, std::slice::from_ref(&copied));
+    assert_eq!(library.shown().await.len(), 6);
+    write(&copied.join("001.png"), 99);
+    fs::remove_file(copied.join("002.png")).unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.embedded, progress.hidden), (1, 1), "{progress:?}");
+    assert_eq!(library.shown().await.len(), 5);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn pictures_in_whose_folder_s_place_is_a_link_to_others_are_gone() {
+    use std::os::unix::fs::symlink;
+
+    let mut library = Library::with(12);
+    let home = library.scene.cars().parent().unwrap().to_owned();
+    let [one, other] = ["one", "other"].map(|name| home.join(name));
+    fs::create_dir(&one).unwrap();
+    (20..22).for_each(|n| write(&one.join(format!("{n}.png")), n));
+    library.load_folder(&one).await;
+    library.load().await;
+    fs::rename(&one, home.join("kept")).unwrap();
+    fs::create_dir(&other).unwrap();
+    write(&other.join("30.png"), 30);
+    symlink("other", &one).unwrap();
+    assert_eq!(library.load().await.hidden, 0, "what the link leads to was not looked at");
+    let progress = library.load_folder(&one).await;
+    assert_eq!((progress.embedded, progress.hidden), (1, 2), "{progress:?}");
+    assert_eq!(library.shown().await.len(), 13);
+    let Event::Pruned(_, erased) = library.prune_folder(&other, Prune::All).await else { panic!() };
+    assert_eq!(erased, 2);
+    assert_eq!(library.shown().await.len(), 13);
+}
+
+#[tokio::test]
+async fn a_folder_that_was_renamed_and_loaded_again_gives_way() {
+    let mut library = Library::with(20);
+    let home = library.scene.cars().parent().unwrap().to_owned();
+    let [old, new] = ["old", "new"].map(|name| home.join(name));
+    fs::create_dir(&old).unwrap();
+    (50..60).for_each(|n| write(&old.join(format!("{n}.png")), n));
+    library.load().await;
+    library.load_folder(&old).await;
+    for there in [&new, &library.path("in")] {
+        fs::rename(&old, there).unwrap();
+        let of = if *there == new { new.clone() } else { library.scene.cars() };
+        let progress = library.load_folder(&of).await;
+        assert_eq!((progress.embedded, progress.recognised), (0, 10), "{progress:?}");
+        assert_eq!(library.shown().await.len(), 30);
+        assert!(!library.folders().await.contains(&old), "nothing of it is missed");
+        // As a disk that was missing.
+        fs::rename(there, &old).unwrap();
+        let progress = library.load_folder(&old).await;
+        assert_eq!((progress.embedded, progress.returned), (0, 10), "{progress:?}");
+        library.load().await;
+        let shown = library.shown().await;
+        assert_eq!(shown.len(), 30);
+        assert!(shown.iter().all(|record| record.id.location().exists()));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn a_link_to_other_pictures_moves_nothing() {
     use std::os::unix::fs::symlink;
 

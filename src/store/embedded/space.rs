@@ -1,7 +1,7 @@
 //! The spaces of a collection file: one per model, and never mixed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -158,7 +158,7 @@ pub(super) fn summaries(connection: &Connection, path: &Path) -> Result<Vec<Spac
 }
 
 fn folders(connection: &Connection, space: &Space) -> rusqlite::Result<Vec<FolderSummary>> {
-    connection
+    let mut folders: Vec<FolderSummary> = connection
         .prepare_cached(
             // A folder of no picture belongs to every model.
             "SELECT folder.path, count(picture.id) - count(hidden.picture)
@@ -172,10 +172,18 @@ fn folders(connection: &Connection, space: &Space) -> rusqlite::Result<Vec<Folde
              ORDER BY folder.path",
         )?
         .query_map([space.id], |row| {
-            let pictures = Some(row.get(1).map(i64::cast_unsigned)?);
-            Ok(FolderSummary { path: row.get::<_, PathColumn<_>>(0)?.0, pictures, here: true })
+            let path = row.get::<_, PathColumn<PathBuf>>(0)?.0;
+            let pictures = row.get(1).map(i64::cast_unsigned)?;
+            // One that is gone and has nothing to be searched is not missed,
+            // unless there is no other.
+            let here = pictures > 0 || path.exists();
+            Ok(FolderSummary { path, pictures: Some(pictures), here })
         })?
-        .collect()
+        .collect::<rusqlite::Result<_>>()?;
+    if folders.iter().all(|folder| !folder.here) {
+        folders.iter_mut().for_each(|folder| folder.here = true);
+    }
+    Ok(folders)
 }
 
 fn hidden(connection: &Connection, space: &Space) -> rusqlite::Result<u64> {

@@ -169,6 +169,30 @@ fn a_load_of_another_process_is_seen() {
 }
 
 #[test]
+fn whoever_is_asked_may_interrupt_instead() {
+    let machine = tempfile::tempdir().unwrap();
+    start(&machine).wait_for_text("3 embedded");
+    fs::remove_file(machine.path().join("pictures/car-005.jpg")).unwrap();
+    let mut load = command(&machine);
+    load.args(["load", "pictures", "--prune"]);
+    for end in ["INT", "TERM", ""] {
+        let mut terminal = FakeTerminal::run(load.clone(), &Answers::PLAIN);
+        terminal.wait_for_text("erase 1 picture");
+        match end {
+            "" => terminal.press("\x03"),
+            signal => terminal.ask_to_end(signal),
+        }
+        assert!(!terminal.wait_for_exit());
+        assert!(!terminal.screen_text().contains("removed"), "{}", terminal.screen_text());
+    }
+    let mut terminal = FakeTerminal::run(load, &Answers::PLAIN);
+    terminal.wait_for_text("erase 1 picture");
+    terminal.press("y\r");
+    terminal.wait_for_text("1 removed");
+    terminal.wait_for_exit();
+}
+
+#[test]
 fn a_load_without_the_application_shows_a_bar_that_nothing_tears() {
     let machine = tempfile::tempdir().unwrap();
     let folder = machine.path().join("cars");
