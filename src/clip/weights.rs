@@ -1,12 +1,15 @@
-//! A checkpoint's tensors, read from a mapped safetensors file one by one.
+//! A checkpoint's tensors, read from a safetensors file one by one.
 //!
 //! Tensors are asked for by the names that transformers gives them and always
-//! come out as f32, whatever the file holds.
+//! come out as f32, whatever the file holds. The file is mapped for what is
+//! looked at here and there; tensors are read, as pages of a map that were read
+//! once would count as memory of this process ever after.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use memmap2::Mmap;
@@ -17,6 +20,9 @@ use super::Error;
 use super::config::malformed;
 use super::open_clip::{self, Stored};
 use super::reader::Tower;
+
+/// Bytes that are read at a time: they stay in the nearest cache.
+const PIECE: usize = 256 << 10;
 
 /// The bytes of a safetensors file, and where each tensor lies in them.
 pub(super) struct Weights {
@@ -29,16 +35,37 @@ pub(super) struct Weights {
 }
 
 enum Bytes {
-    Mapped(Mmap),
+    Stored { map: Mmap, file: File, path: PathBuf },
     Compiled(&'static [u8]),
 }
 
 impl Bytes {
     fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Mapped(map) => map,
+            Self::Stored { map, .. } => map,
             Self::Compiled(bytes) => bytes,
         }
+    }
+
+    /// Calls `take` with the bytes of a range, piece by piece; all but the last
+    /// are as long as [`PIECE`].
+    fn each_piece(&self, range: Range<usize>, mut take: impl FnMut(&[u8])) -> Result<(), Error> {
+        match self {
+            #[cfg(unix)]
+            Self::Stored { file, path, .. } => {
+                let mut buffer = vec![0; PIECE.min(range.len())];
+                for at in range.clone().step_by(PIECE) {
+                    let piece = &mut buffer[..PIECE.min(range.end - at)];
+                    std::os::unix::fs::FileExt::read_exact_at(file, piece, at as u64)
+                        .map_err(|source| Error::Unreadable { path: path.clone(), source })?;
+                    take(piece);
+                }
+            }
+            #[cfg(not(unix))]
+            Self::Stored { map, .. } => map[range].chunks(PIECE).for_each(take),
+            Self::Compiled(bytes) => bytes[range].chunks(PIECE).for_each(take),
+        }
+        Ok(())
     }
 }
 
@@ -60,12 +87,12 @@ impl Weights {
             reason = "reading 600 MB instead of mapping it would cost every start"
         )]
         // SAFETY: the map is only read. Checkpoint files are written once, under
-        // another name, and renamed; a file cut short by someone else while it is
-        // mapped ends the program with SIGBUS, as it does for every reader of
-        // mapped safetensors.
+        // another name, and renamed; a file cut short by someone else while a part
+        // that is gone is looked at ends the program with SIGBUS, as it does for
+        // every reader of mapped safetensors.
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self::parse(Bytes::Mapped(map), &name)
+        Self::parse(Bytes::Stored { map, file, path: path.to_owned() }, &name)
     }
 
     /// Uses a file that is compiled into the program.
@@ -100,14 +127,15 @@ impl Weights {
         if info.shape != expected {
             return Err(Error::Shape { tensor: stored.name, expected, actual: info.shape.clone() });
         }
-        let mut tensor = self.read(info, self.bytes_of(info), &info.shape)?;
+        let (mut range, mut read) = (self.range_of(info), expected);
         if let Some(third) = stored.third {
-            tensor = tensor.narrow(0, third * shape[0], shape[0])?.contiguous()?;
+            let length = range.len() / 3;
+            let start = range.start + third * length;
+            (range, read[0]) = (start..start + length, shape[0]);
         }
-        if stored.transposed {
-            tensor = tensor.t()?.contiguous()?;
-        }
-        Ok((tensor, length(info) / if stored.third.is_some() { 3 } else { 1 }))
+        let bytes = range.len() as u64;
+        let tensor = self.read(info, range, &read)?;
+        Ok((if stored.transposed { tensor.t()?.contiguous()? } else { tensor }, bytes))
     }
 
     /// The shape of a tensor whose size the configuration does not give.
@@ -136,7 +164,7 @@ impl Weights {
             let actual = info.shape.clone();
             return Err(Error::Shape { tensor: stored.name, expected: shape.to_vec(), actual });
         }
-        let bytes = self.bytes_of(info);
+        let bytes = &self.bytes.as_slice()[self.range_of(info)];
         let row_len = bytes.len() / shape[0].max(1);
         let mut picked = Vec::with_capacity(rows.len() * row_len);
         for &row in rows {
@@ -146,7 +174,7 @@ impl Weights {
             }
             picked.extend_from_slice(&bytes[row * row_len..(row + 1) * row_len]);
         }
-        self.read(info, &picked, &[rows.len(), shape[1]])
+        convert(info, &picked, &[rows.len(), shape[1]])
     }
 
     fn locate(&self, name: &str) -> Stored {
@@ -162,21 +190,39 @@ impl Weights {
 
     /// In range by [`SafeTensors::read_metadata`], which checks the header
     /// against the length of the file.
-    fn bytes_of(&self, info: &TensorInfo) -> &[u8] {
+    fn range_of(&self, info: &TensorInfo) -> Range<usize> {
         let (from, to) = info.data_offsets;
-        &self.bytes.as_slice()[self.start + from..self.start + to]
+        self.start + from..self.start + to
     }
 
-    #[expect(clippy::unused_self, reason = "reads as one family with the methods above")]
-    fn read(&self, info: &TensorInfo, bytes: &[u8], shape: &[usize]) -> Result<Tensor, Error> {
-        let dtype = DType::try_from(info.dtype)
-            .map_err(|_| Error::Unsupported(format!("weights of type {:?}", info.dtype)))?;
-        if !dtype.is_float() {
-            return Err(Error::Unsupported(format!("weights of type {:?}", info.dtype)));
+    fn read(
+        &self,
+        info: &TensorInfo,
+        range: Range<usize>,
+        shape: &[usize],
+    ) -> Result<Tensor, Error> {
+        if info.dtype == safetensors::Dtype::F32 {
+            let mut values = Vec::with_capacity(range.len() / size_of::<f32>());
+            let floats = |piece: &[u8]| {
+                values.extend(piece.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+            };
+            self.bytes.each_piece(range, floats)?;
+            return Ok(Tensor::from_vec(values, shape, &Device::Cpu)?);
         }
-        let tensor = Tensor::from_raw_buffer(bytes, dtype, shape, &Device::Cpu)?;
-        Ok(tensor.to_dtype(DType::F32)?)
+        let mut bytes = Vec::with_capacity(range.len());
+        self.bytes.each_piece(range, |piece| bytes.extend_from_slice(piece))?;
+        convert(info, &bytes, shape)
     }
+}
+
+fn convert(info: &TensorInfo, bytes: &[u8], shape: &[usize]) -> Result<Tensor, Error> {
+    let dtype = DType::try_from(info.dtype)
+        .map_err(|_| Error::Unsupported(format!("weights of type {:?}", info.dtype)))?;
+    if !dtype.is_float() {
+        return Err(Error::Unsupported(format!("weights of type {:?}", info.dtype)));
+    }
+    let tensor = Tensor::from_raw_buffer(bytes, dtype, shape, &Device::Cpu)?;
+    Ok(tensor.to_dtype(DType::F32)?)
 }
 
 fn length(info: &TensorInfo) -> u64 {
