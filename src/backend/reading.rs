@@ -17,7 +17,7 @@ use super::priority;
 use super::roots::Roots;
 use crate::clip::{PixelValues, Preprocessor};
 use crate::domain::{FileProblem, FileStamp, ImageId, PixelSize, Record};
-use crate::picture::{self, DECODERS};
+use crate::picture::{self, DECODERS, Detail};
 use crate::store::{self, Failed, Failures, Known, VectorStore};
 
 /// How many files are looked up in the collection at a time.
@@ -301,7 +301,7 @@ impl Reading {
     fn prepare(&self, content: Content) -> Read {
         let Content { id, stamp, bytes } = content;
         let location = id.location();
-        let prepared = picture::decode(&bytes).and_then(|decoded| {
+        let prepared = picture::decode(&bytes, Detail::Full).and_then(|decoded| {
             let decoded = decoded.picture;
             let pixels = picture::pixel_size(&decoded);
             let values = self.reader.preprocessor.pixel_values(&picture::flatten(decoded));

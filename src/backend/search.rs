@@ -11,8 +11,9 @@ use super::reporter::Reporter;
 use super::session::Session;
 use super::{thumbnail, web};
 use crate::domain::{Count, Embedding, ModelId, PixelSize, Printable};
+use crate::picture::{self, Detail};
+use crate::store;
 use crate::store::VectorStore;
-use crate::{picture, store};
 
 /// A picture as a query is shown no larger than this.
 const SHOWN: PixelSize = PixelSize { width: 640, height: 480 };
@@ -78,7 +79,8 @@ async fn embedding(
     match query {
         Query::Text(text) => text_embedding(session, text, reporter).await,
         Query::Picture(path) => {
-            let read = move || match picture::read(&path).and_then(|bytes| picture::decode(&bytes))
+            let read = move || match picture::read(&path)
+                .and_then(|bytes| picture::decode(&bytes, Detail::Full))
             {
                 Ok(decoded) => Ok(decoded.picture),
                 Err(e) => Err(Failure::picture(&path, &e)),
@@ -89,7 +91,7 @@ async fn embedding(
             let bytes = web::fetch(&address).await?;
             let read = move || {
                 let named = |e| Failure::picture(Path::new("what is at the address"), &e);
-                picture::decode(&bytes).map(|decoded| decoded.picture).map_err(named)
+                picture::decode(&bytes, Detail::Full).map(|decoded| decoded.picture).map_err(named)
             };
             let picture = blocking(read).await?;
             let shown = thumbnail::shrunk(picture.clone(), SHOWN);
