@@ -1,12 +1,12 @@
 //! From the bytes of files to pixel values, on several threads.
 //!
-//! Files wait in a queue, 32 MiB of them at most; each thread decodes one after
-//! the other as long as all that is decoded takes 96 MiB for each thread at most.
+//! Files wait in a queue; each thread decodes one after the other. For each
+//! thread, the files take 8 MiB at most, and all that is decoded 96 MiB.
 //! Whatever wants more waits until it is alone: the file that is put into the
 //! queue, or the picture that is decoded. Within the limits of
 //! [`picture`](crate::picture), these are 512 MiB for a file and 1.5 GiB for
 //! a picture with its decoder's copy of the file; files that are being looked up
-//! may take as much as those in the queue and 32 MiB.
+//! may take as much as a file in the queue and 16 MiB.
 
 use std::io;
 use std::num::NonZero;
@@ -19,8 +19,8 @@ use tokio::runtime::Handle;
 use super::allowance::{Allowance, Portion};
 use crate::domain::{FileStamp, ImageId};
 
-/// Bytes of files that wait to be decoded, or are.
-const FILES: u64 = 32 << 20;
+/// Bytes for each thread of files that wait to be decoded, or are.
+const FILES: u64 = 8 << 20;
 
 /// Bytes for each thread of pixels that are being decoded, and of what their
 /// decoders keep: enough for 12 megapixels, and a copy of them.
@@ -75,7 +75,8 @@ impl Queue {
         let (sender, waiting) = sync_channel(QUEUE);
         // Gone with the last thread, so that nobody hands over to none.
         let waiting = Arc::new(Mutex::new(waiting));
-        let pixels = Allowance::of(PIXELS.saturating_mul(threads.get() as u64));
+        let of_all = |bytes: u64| Allowance::of(bytes.saturating_mul(threads.get() as u64));
+        let (files, pixels) = (of_all(FILES), of_all(PIXELS));
         for n in 0..threads.get() {
             let waiting = Arc::clone(&waiting);
             let pixels = Pixels { allowance: pixels.clone(), runtime: runtime.clone() };
@@ -86,7 +87,7 @@ impl Queue {
                 started?;
             }
         }
-        Ok(Self { sender, files: Allowance::of(FILES), runtime: runtime.clone() })
+        Ok(Self { sender, files, runtime: runtime.clone() })
     }
 
     /// Hands `content` over once there is room; says whether anybody takes it.
@@ -164,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_beyond_all_memory_is_taken_nevertheless() {
-        let long = usize::try_from(FILES).unwrap() + 1;
+        let long = usize::try_from(2 * FILES).unwrap() + 1;
         assert!(decode_all(2, vec![long, 1, long], |_, _| true).await);
     }
 

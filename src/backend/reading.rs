@@ -30,7 +30,7 @@ const LOOKUP: usize = 256;
 /// Files whose content is looked up at a time, and how many bytes of them are
 /// held meanwhile, but for the last file.
 const CONTENTS: usize = 32;
-const CONTENTS_BYTES: usize = 32 << 20;
+const CONTENTS_BYTES: usize = 16 << 20;
 
 /// A file that changes while it is read is read so often.
 const ATTEMPTS: usize = 3;
