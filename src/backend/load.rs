@@ -1,26 +1,31 @@
 //! Walk → skip the known → decode → embed → upsert, batch by batch; then hide
-//! what is gone.
+//! what is gone. All of it goes on at once: while the model has one batch in
+//! hand, the next one is decoded and the last one is stored.
 //!
 //! Nothing ends a load but a full disk, a broken collection or a cancel; a
 //! picture that cannot be embedded is an entry in a list.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use super::batches::{BATCH, Batches, Bundle};
 use super::elsewhere::Journal;
 use super::gone::{self, Met, Seen};
 use super::message::{Ended, Event, Failure, LoadPlan, LoadProgress};
-use super::reading::{self, Picture, Read, Reader};
+use super::reading::{self, Read, Reader};
 use super::relocate;
 use super::reporter::Reporter;
 use super::roots::{self, Roots};
 use super::session::Session;
+use super::stages::Stopwatches;
 use super::storing::{Parcel, Stored, Storing};
 use super::stray;
 use super::turn::Turn;
@@ -28,10 +33,6 @@ use super::walk::{Found, Walk};
 use super::watching::Changed;
 use crate::domain::{FileProblem, FileStamp, ImageId, Printable, Record, SpaceSummary};
 use crate::store::{self, Collection, Failed, Failures, Refused, VectorStore};
-
-/// Pictures embedded and stored together: the longest a search waits behind a
-/// load, and the most a cancel or a power cut throws away.
-const BATCH: usize = 8;
 
 /// Progress is reported no more often: a screen shows no more, and a fast
 /// load of known pictures would report nothing else.
@@ -125,6 +126,8 @@ impl Load {
             store: Arc::clone(&store),
             collection: self.collection.on_this_machine().to_owned(),
             preprocessor: self.session.preprocessor.clone(),
+            threads: available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            watches: Arc::clone(&tally.watches),
             token: token.clone(),
         };
         let reading = reading.start(reader).map_err(|e| Failure::new("starting a thread", &e))?;
@@ -236,14 +239,17 @@ impl Load {
         store: &Arc<dyn VectorStore>,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
-        let (mut batch, mut storing) = (Batch::default(), Storing::new(Arc::clone(store)));
-        let ended = self.fill_batches(&mut read, &mut batch, &mut storing, tally).await;
+        let watches = Arc::clone(&tally.watches);
+        let storing = Storing::new(Arc::clone(store), Arc::clone(&watches));
+        let mut batches = Batches::new(storing, watches);
+        let ended = self.fill_batches(&mut read, &mut batches, tally).await;
         // Whatever came in between, what is on its way to the store counts.
         let last = match ended {
-            Ok(()) => self.hand_over(batch, &mut storing, tally).await,
+            Ok(()) => self.empty(&mut batches, tally).await,
             Err(failure) => Err(failure),
         };
         let waits = self.collection.waits();
+        let Batches { storing, .. } = &mut batches;
         while let Some(stored) =
             storing.next_unless_waiting(&self.control.token, waits.as_ref()).await
         {
@@ -255,41 +261,34 @@ impl Load {
         last
     }
 
+    /// Until nothing more is read, or the load is cancelled.
     async fn fill_batches(
         &mut self,
         read: &mut mpsc::Receiver<Read>,
-        batch: &mut Batch,
-        storing: &mut Storing,
+        batches: &mut Batches,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         loop {
-            self.rest_while_paused(tally).await;
-            let read = tokio::select! {
+            self.rest_while_paused(batches, tally).await?;
+            let has_room = batches.has_room();
+            let Batches { encoding, storing, .. } = batches;
+            tokio::select! {
                 biased;
                 () = self.control.token.cancelled() => return Ok(()),
-                Some(stored) = storing.next() => {
-                    self.count(stored, tally).await?;
-                    None
-                }
-                read = read.recv() => match read {
-                    Some(read) => Some(read),
+                Some(stored) = storing.next() => self.count(stored, tally).await?,
+                Some(embedded) = encoding.next() => batches.bundle.fresh.extend(embedded?),
+                read = read.recv(), if has_room => match read {
+                    Some(read) => self.sort(read, batches, tally).await?,
                     None => return Ok(()),
                 },
-            };
-            match read {
-                None => {}
-                Some(Read::Unchanged(id)) => tally.done(&id, |at| &mut at.unchanged),
-                Some(Read::FailedBefore(id, format)) => tally.failed_before(&id, format.as_deref()),
-                Some(Read::Gone) => tally.progress.found -= 1,
-                Some(Read::Returned(id)) => batch.returned.push(id),
-                Some(Read::Touched(id, stamp)) => batch.touched.push((id, stamp)),
-                Some(Read::Recognised(record)) => batch.recognised.push(record),
-                Some(Read::Picture(picture)) => batch.pictures.push(picture),
-                Some(Read::Problem(problem)) => self.fail(problem, tally).await,
-                Some(Read::Stopped(e)) => return Err(Failure::new("asking the collection", &e)),
             }
-            if batch.len() == BATCH {
-                self.hand_over(std::mem::take(batch), storing, tally).await?;
+            if batches.is_due() {
+                self.store(batches, tally).await?;
+            }
+            // The model never waits for a batch to be full; but what is ready
+            // goes together.
+            if read.is_empty() || !batches.has_room() {
+                batches.encode(&self.session, &self.reporter);
             }
             if tally.is_due() {
                 self.report_progress(tally).await;
@@ -297,10 +296,64 @@ impl Load {
         }
     }
 
-    /// The reader stands still as well, as nobody takes what it has read.
-    async fn rest_while_paused(&mut self, tally: &mut Tally) {
+    /// Puts what was read where it goes on from.
+    async fn sort(
+        &self,
+        read: Read,
+        batches: &mut Batches,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let bundle = &mut batches.bundle;
+        match read {
+            Read::Unchanged(id) => tally.done(&id, |at| &mut at.unchanged),
+            Read::FailedBefore(id, format) => tally.failed_before(&id, format.as_deref()),
+            Read::Gone => tally.progress.found -= 1,
+            Read::Returned(id) => bundle.returned.push(id),
+            Read::Touched(id, stamp) => bundle.touched.push((id, stamp)),
+            Read::Recognised(record) => bundle.recognised.push(record),
+            Read::Picture(picture) => batches.pictures.push(picture),
+            Read::Problem(problem) => self.fail(problem, tally).await,
+            Read::Stopped(e) => return Err(Failure::new("asking the collection", &e)),
+            Read::NoThread(e) => return Err(Failure::new("starting a thread", &e)),
+        }
+        Ok(())
+    }
+
+    /// Embeds and stores what is left, or only stores what the model has in hand
+    /// if the load is cancelled.
+    async fn empty(&self, batches: &mut Batches, tally: &mut Tally) -> Result<(), Failure> {
+        loop {
+            if batches.bundle.len() >= BATCH {
+                self.store(batches, tally).await?;
+            }
+            if !self.control.token.is_cancelled() {
+                batches.encode(&self.session, &self.reporter);
+            }
+            let Some(embedded) = batches.encoding.next().await else { break };
+            batches.bundle.fresh.extend(embedded?);
+        }
+        self.store(batches, tally).await
+    }
+
+    /// The reader stands still as well, as nobody takes what it has read. What
+    /// the model has in hand is stored first, unless the store waits itself.
+    async fn rest_while_paused(
+        &mut self,
+        batches: &mut Batches,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
         if !*self.control.paused.borrow_and_update() {
-            return;
+            return Ok(());
+        }
+        if let Some(embedded) = batches.encoding.next().await {
+            batches.bundle.fresh.extend(embedded?);
+        }
+        self.store(batches, tally).await?;
+        let (at_once, waits) = (CancellationToken::new(), self.collection.waits());
+        at_once.cancel();
+        while let Some(stored) = batches.storing.next_unless_waiting(&at_once, waits.as_ref()).await
+        {
+            self.count(stored, tally).await?;
         }
         let began = Instant::now();
         tally.progress.paused = true;
@@ -311,6 +364,7 @@ impl Load {
         tally.progress.paused = false;
         tally.began += began.elapsed();
         self.report_progress(tally).await;
+        Ok(())
     }
 
     /// The load goes on without, if there cannot be one.
@@ -321,31 +375,23 @@ impl Load {
             .ok()
     }
 
-    /// Embeds `batch` and sets out to store it, once there is room for another
-    /// one on the way.
-    async fn hand_over(
-        &self,
-        batch: Batch,
-        storing: &mut Storing,
-        tally: &mut Tally,
-    ) -> Result<(), Failure> {
-        let touched = self.restamped(batch.touched, storing).await?;
-        let fresh = match batch.pictures {
-            pictures if pictures.is_empty() => Vec::new(),
-            pictures => self.embed(pictures).await?,
-        };
-        let waits = self.collection.waits();
-        let Batch { recognised, returned, .. } = batch;
+    /// Sets out to store what is together, once there is room for it on the way.
+    async fn store(&self, batches: &mut Batches, tally: &mut Tally) -> Result<(), Failure> {
+        let Bundle { touched, recognised, returned, fresh } = std::mem::take(&mut batches.bundle);
+        let storing = &mut batches.storing;
+        let touched = self.restamped(touched, storing).await?;
         let parcel = Parcel { touched, recognised, fresh, returned };
+        if parcel.is_empty() {
+            return Ok(());
+        }
+        let waits = self.collection.waits();
         while storing.is_full() {
             match storing.next_unless_waiting(&self.control.token, waits.as_ref()).await {
                 Some(stored) => self.count(stored, tally).await?,
                 None => return Ok(()),
             }
         }
-        if !parcel.is_empty() {
-            storing.start(parcel);
-        }
+        storing.start(parcel);
         Ok(())
     }
 
@@ -394,23 +440,6 @@ impl Load {
         Ok(records)
     }
 
-    async fn embed(&self, pictures: Vec<Picture>) -> Result<Vec<Record>, Failure> {
-        let (values, rest): (Vec<_>, Vec<_>) =
-            pictures.into_iter().map(|p| (p.values, (p.id, p.stamp, p.pixels))).unzip();
-        let embeddings = self.session.model.embed_pictures(values, &self.reporter).await;
-        let embeddings = embeddings.map_err(|e| Failure::new("embedding pictures", &e))?;
-        Ok(rest
-            .into_iter()
-            .zip(embeddings)
-            .map(|((id, stamp, pixels), embedding)| Record {
-                id,
-                embedding,
-                stamp: Some(stamp),
-                pixels: Some(pixels),
-            })
-            .collect())
-    }
-
     async fn fail(&self, problem: FileProblem, tally: &mut Tally) {
         tally.failed(&problem);
         self.reporter.report(Event::PictureFailed, problem).await;
@@ -428,22 +457,6 @@ struct Opened {
     roots: Roots,
 }
 
-/// What is embedded and stored together.
-#[derive(Default)]
-struct Batch {
-    touched: Vec<(ImageId, FileStamp)>,
-    recognised: Vec<Record>,
-    returned: Vec<ImageId>,
-    pictures: Vec<Picture>,
-}
-
-impl Batch {
-    fn len(&self) -> usize {
-        let Self { touched, recognised, returned, pictures } = self;
-        touched.len() + recognised.len() + returned.len() + pictures.len()
-    }
-}
-
 /// The running count.
 struct Tally {
     folder: PathBuf,
@@ -451,13 +464,15 @@ struct Tally {
     began: Instant,
     reported: Instant,
     journal: Option<Journal>,
+    watches: Arc<Stopwatches>,
 }
 
 impl Tally {
     fn new(folder: &Path, journal: Option<Journal>) -> Self {
         let now = Instant::now();
         let folder = folder.to_owned();
-        Self { folder, progress: LoadProgress::default(), began: now, reported: now, journal }
+        let (progress, watches) = (LoadProgress::default(), Arc::default());
+        Self { folder, progress, began: now, reported: now, journal, watches }
     }
 
     fn failed(&mut self, problem: &FileProblem) {
@@ -517,7 +532,8 @@ impl Tally {
     }
 
     fn progress(&self) -> LoadProgress {
-        LoadProgress { elapsed: self.began.elapsed(), ..self.progress.clone() }
+        let (elapsed, stages) = (self.began.elapsed(), Box::new(self.watches.times()));
+        LoadProgress { elapsed, stages, ..self.progress.clone() }
     }
 }
 

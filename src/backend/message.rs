@@ -533,8 +533,28 @@ pub struct LoadProgress {
     pub current: Option<PathBuf>,
     /// Since the load began, without the time it rested.
     pub elapsed: Duration,
+    /// What its threads were busy with.
+    #[serde(default)]
+    pub stages: Box<StageTimes>,
     /// Whether it rests.
     pub paused: bool,
+}
+
+/// How long the threads of a load were at work on each of its stages, of which
+/// several go on at once. What several threads do at a time counts for each of
+/// them, but encoding, to which a batch at a time is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageTimes {
+    /// Looking files up in the collection, reading and hashing them.
+    pub reading: Duration,
+    /// From a file's bytes to pixels.
+    pub decoding: Duration,
+    /// From pixels to what the model takes.
+    pub resizing: Duration,
+    /// By the model, which has to be read first.
+    pub encoding: Duration,
+    /// Putting embeddings into the collection.
+    pub storing: Duration,
 }
 
 impl LoadProgress {

@@ -7,11 +7,15 @@
 //! read on the runtime's blocking threads.
 
 mod actor;
+mod allowance;
 mod backup;
+mod batches;
 mod check;
 mod choice;
 mod copy;
+mod decoding;
 mod elsewhere;
+mod encoding;
 mod export;
 mod failure;
 mod gone;
@@ -20,6 +24,7 @@ mod listing;
 mod load;
 mod message;
 mod model;
+mod preparing;
 mod priority;
 mod reading;
 mod relocate;
@@ -27,6 +32,7 @@ mod reporter;
 mod roots;
 mod search;
 mod session;
+mod stages;
 mod storing;
 mod stray;
 mod thumbnail;
@@ -44,7 +50,7 @@ pub use choice::ModelChoice;
 pub use message::{
     Answer, CheckProgress, Checked, Copied, CopyHow, CopyProgress, Ended, Event, Exported, Failure,
     LoadElsewhere, LoadPlan, LoadProgress, ModelEntry, ModelProgress, Offer, Prune, PullProgress,
-    Query, Remark, Replacement, Request, RequestId, Status, Thumbnail, Verification,
+    Query, Remark, Replacement, Request, RequestId, StageTimes, Status, Thumbnail, Verification,
 };
 
 pub use crate::clip::{Arithmetic, Instructions, Precision, Tower};

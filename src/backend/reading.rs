@@ -1,9 +1,11 @@
 //! From a path to pixel values, unless the collection has the file already:
-//! the blocking half of a load, on a thread of its own.
+//! the blocking half of a load. One thread looks files up and reads them, others
+//! decode them meanwhile.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -13,8 +15,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::priority;
+use super::decoding::{Content, Pixels, Queue};
 use super::roots::Roots;
+use super::stages::{Stage, Stopwatches};
+use super::{preparing, priority};
 use crate::clip::{PixelValues, Preprocessor};
 use crate::domain::{FileProblem, FileStamp, ImageId, PixelSize, Record};
 use crate::picture::{self, DECODERS};
@@ -26,7 +30,7 @@ const LOOKUP: usize = 256;
 /// Files whose content is looked up at a time, and how many bytes of them are
 /// held meanwhile, but for the last file.
 const CONTENTS: usize = 32;
-const CONTENTS_BYTES: usize = 32 << 20;
+const CONTENTS_BYTES: usize = 16 << 20;
 
 /// A file that changes while it is read is read so often.
 const ATTEMPTS: usize = 3;
@@ -53,6 +57,8 @@ pub(super) enum Read {
     Gone,
     /// The collection could not be asked; nothing follows.
     Stopped(store::Error),
+    /// No thread could be started; nothing follows.
+    NoThread(io::Error),
 }
 
 impl Read {
@@ -62,7 +68,11 @@ impl Read {
             Self::Unchanged(id) | Self::Returned(id) | Self::Touched(id, _) => Some(id),
             Self::Recognised(record) => Some(&record.id),
             Self::Picture(picture) => Some(&picture.id),
-            Self::FailedBefore(..) | Self::Problem(_) | Self::Gone | Self::Stopped(_) => None,
+            Self::FailedBefore(..)
+            | Self::Problem(_)
+            | Self::Gone
+            | Self::Stopped(_)
+            | Self::NoThread(_) => None,
         }
     }
 }
@@ -75,7 +85,8 @@ pub(super) struct Picture {
     pub(super) values: PixelValues,
 }
 
-/// Reads `paths` below `folder` in order, until the receiver has left.
+/// Reads `paths` below `folder`, until the receiver has left. What is decoded
+/// comes whenever it is ready, the rest in order.
 pub(super) struct Reader {
     pub(super) folder: Arc<Path>,
     /// What was walked of it.
@@ -88,6 +99,9 @@ pub(super) struct Reader {
     /// Beside what is remembered which files failed.
     pub(super) collection: PathBuf,
     pub(super) preprocessor: Preprocessor,
+    /// How many pictures are decoded at a time.
+    pub(super) threads: NonZero<usize>,
+    pub(super) watches: Arc<Stopwatches>,
     /// Ends the lookups in the collection, which may take long.
     pub(super) token: CancellationToken,
 }
@@ -97,13 +111,8 @@ enum Stop {
     /// Nobody wants to know.
     Unwanted,
     Store(store::Error),
-}
-
-/// A file whose content is to be looked up.
-struct Content {
-    id: ImageId,
-    stamp: FileStamp,
-    bytes: Vec<u8>,
+    /// There is no thread to decode on.
+    NoThread(io::Error),
 }
 
 /// A file as it was when it could not be read.
@@ -129,9 +138,14 @@ impl Reader {
             let failures = Failures::beside(&self.collection);
             let failed = failures.below(&self.folder);
             let reading = Reading { reader: self, failures, failed, runtime, read };
-            if let Err(Stop::Store(error)) = reading.run() {
+            let last = match reading.run() {
+                Err(Stop::Store(error)) => Some(Read::Stopped(error)),
+                Err(Stop::NoThread(error)) => Some(Read::NoThread(error)),
+                Ok(()) | Err(Stop::Unwanted) => None,
+            };
+            if let Some(last) = last {
                 // If the receiver has left, nobody needs to know.
-                let _ = reading.read.blocking_send(Read::Stopped(error));
+                let _ = reading.read.blocking_send(last);
             }
             // Nobody waits where the load was dropped.
             let _ = done.send(());
@@ -151,11 +165,24 @@ struct Reading {
 }
 
 impl Reading {
+    /// All threads have ended when this does.
     fn run(&self) -> Result<(), Stop> {
         for problem in &self.reader.problems {
             let location = self.reader.folder.join(&problem.path);
             self.say(self.unless_said(None, FileProblem { path: location, ..problem.clone() }))?;
         }
+        let decode =
+            |content: Content, pixels: &Pixels| self.say(self.prepare(content, pixels)).is_ok();
+        thread::scope(|scope| {
+            let queue = Queue::start(scope, self.reader.threads, &self.runtime, &decode);
+            self.look_up(&queue.map_err(Stop::NoThread)?)
+        })?;
+        self.forget_gone();
+        Ok(())
+    }
+
+    /// Looks up all files, and puts those that are new into `queue`.
+    fn look_up(&self, queue: &Queue) -> Result<(), Stop> {
         let (mut contents, mut bytes) = (Vec::new(), 0);
         for paths in self.reader.paths.chunks(LOOKUP) {
             let location = |path: &PathBuf| self.reader.folder.join(path);
@@ -163,7 +190,8 @@ impl Reading {
                 paths.iter().map(|path| self.reader.roots.id(&location(path))).collect();
             let known = self.ask(self.reader.store.known(ids.clone()))?;
             for id in ids {
-                match self.look(&id, known.get(&id)) {
+                let look = || self.look(&id, known.get(&id));
+                match self.reader.watches.time(Stage::Reading, look) {
                     Look::Done(read) => self.say(read)?,
                     Look::New(content) => {
                         bytes += content.bytes.len();
@@ -171,14 +199,12 @@ impl Reading {
                     }
                 }
                 if contents.len() >= CONTENTS || bytes >= CONTENTS_BYTES {
-                    self.take_in(std::mem::take(&mut contents))?;
+                    self.take_in(std::mem::take(&mut contents), queue)?;
                     bytes = 0;
                 }
             }
         }
-        self.take_in(contents)?;
-        self.forget_gone();
-        Ok(())
+        self.take_in(contents, queue)
     }
 
     fn say(&self, read: Read) -> Result<(), Stop> {
@@ -208,7 +234,8 @@ impl Reading {
     }
 
     fn ask<T>(&self, question: impl Future<Output = Result<T, store::Error>>) -> Result<T, Stop> {
-        match self.runtime.block_on(self.reader.token.run_until_cancelled(question)) {
+        let question = self.reader.token.run_until_cancelled(question);
+        match self.reader.watches.time(Stage::Reading, || self.runtime.block_on(question)) {
             Some(answer) => answer.map_err(Stop::Store),
             None => Err(Stop::Unwanted),
         }
@@ -250,9 +277,9 @@ impl Reading {
         Look::New(Content { id: id.clone(), stamp: now, bytes })
     }
 
-    /// Finds what the store has of `contents` by another name, and prepares
-    /// the rest for being embedded.
-    fn take_in(&self, contents: Vec<Content>) -> Result<(), Stop> {
+    /// Finds what the store has of `contents` by another name, and puts the rest
+    /// into `queue`.
+    fn take_in(&self, contents: Vec<Content>, queue: &Queue) -> Result<(), Stop> {
         if contents.is_empty() {
             return Ok(());
         }
@@ -272,7 +299,8 @@ impl Reading {
                     let Content { id, stamp, .. } = content;
                     Read::Recognised(Record { id, stamp: Some(stamp), ..record.clone() })
                 }
-                None => self.prepare(content),
+                None if queue.put(content) => continue,
+                None => return Err(Stop::Unwanted),
             };
             self.say(read)?;
         }
@@ -298,15 +326,13 @@ impl Reading {
                 .is_ok_and(|known| known.values().any(|known| !known.hidden))
     }
 
-    fn prepare(&self, content: Content) -> Read {
+    fn prepare(&self, content: Content, pixels: &Pixels) -> Read {
         let Content { id, stamp, bytes } = content;
+        let Reader { preprocessor, watches, .. } = &self.reader;
         let location = id.location();
-        let prepared = picture::decode(&bytes).and_then(|decoded| {
-            let decoded = decoded.picture;
-            let pixels = picture::pixel_size(&decoded);
-            let values = self.reader.preprocessor.pixel_values(&picture::flatten(decoded));
-            Ok((pixels, values.map_err(|e| picture::Error::Damaged(e.to_string()))?))
-        });
+        let needed = picture::memory(&bytes, preparing::detail(preprocessor));
+        let prepared =
+            pixels.within(needed, move || preparing::prepare(&bytes, preprocessor, watches));
         match prepared {
             Ok((pixels, values)) => Read::Picture(Picture { id, stamp, pixels, values }),
             Err(error) => {

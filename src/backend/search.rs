@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use image::DynamicImage;
 use tokio::task::spawn_blocking;
 
 use super::message::{Answer, Event, Failure, Query, Remark};
 use super::reporter::Reporter;
 use super::session::Session;
-use super::{thumbnail, web};
+use super::stages::Stopwatches;
+use super::{preparing, thumbnail, web};
+use crate::clip::{PixelValues, Preprocessor};
 use crate::domain::{Count, Embedding, ModelId, PixelSize, Printable};
-use crate::store::VectorStore;
-use crate::{picture, store};
+use crate::picture::{self, Detail};
+use crate::store::{self, VectorStore};
 
 /// A picture as a query is shown no larger than this.
 const SHOWN: PixelSize = PixelSize { width: 640, height: 480 };
@@ -78,25 +79,37 @@ async fn embedding(
     match query {
         Query::Text(text) => text_embedding(session, text, reporter).await,
         Query::Picture(path) => {
-            let read = move || match picture::read(&path).and_then(|bytes| picture::decode(&bytes))
-            {
-                Ok(decoded) => Ok(decoded.picture),
-                Err(e) => Err(Failure::picture(&path, &e)),
+            let preprocessor = session.preprocessor.clone();
+            let read = move || {
+                let bytes = picture::read(&path).map_err(|e| Failure::picture(&path, &e))?;
+                prepared(&bytes, &path, &preprocessor)
             };
             picture_embedding(session, blocking(read).await?, reporter).await
         }
         Query::Address(address) => {
             let bytes = web::fetch(&address).await?;
+            let preprocessor = session.preprocessor.clone();
             let read = move || {
-                let named = |e| Failure::picture(Path::new("what is at the address"), &e);
-                picture::decode(&bytes).map(|decoded| decoded.picture).map_err(named)
+                let name = Path::new("what is at the address");
+                let decoded = picture::decode(&bytes, Detail::Full);
+                let decoded = decoded.map_err(|e| Failure::picture(name, &e))?;
+                let shown = thumbnail::shrunk(decoded.picture, SHOWN);
+                Ok((shown, prepared(&bytes, name, &preprocessor)?))
             };
-            let picture = blocking(read).await?;
-            let shown = thumbnail::shrunk(picture.clone(), SHOWN);
+            let (shown, values) = blocking(read).await?;
             reporter.report(Event::QueryPicture, shown).await;
-            picture_embedding(session, picture, reporter).await
+            picture_embedding(session, values, reporter).await
         }
     }
+}
+
+fn prepared(
+    bytes: &[u8],
+    name: &Path,
+    preprocessor: &Preprocessor,
+) -> Result<PixelValues, Failure> {
+    let prepared = preparing::prepare(bytes, preprocessor, &Stopwatches::default());
+    Ok(prepared.map_err(|e| Failure::picture(name, &e))?.1)
 }
 
 async fn text_embedding(
@@ -110,15 +123,9 @@ async fn text_embedding(
 
 async fn picture_embedding(
     session: &Arc<Session>,
-    picture: DynamicImage,
+    values: PixelValues,
     reporter: &Reporter,
 ) -> Result<Embedding, Failure> {
-    let preprocessor = session.preprocessor.clone();
-    let prepare = move || {
-        let values = preprocessor.pixel_values(&picture::flatten(picture));
-        values.map_err(|e| Failure::new("preparing the picture", &e))
-    };
-    let values = blocking(prepare).await?;
     let embedded = session.model.embed_pictures(vec![values], reporter).await;
     let mut embeddings = embedded.map_err(|e| Failure::new("understanding the query", &e))?;
     embeddings.pop().ok_or_else(|| Failure::because("understanding the query", "no answer"))

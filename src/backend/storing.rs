@@ -6,12 +6,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::stages::{Stage, Stopwatches};
 use crate::domain::{ImageId, Record};
 use crate::store::{self, Refused, VectorStore, Wait};
 
 /// The parcels under way.
 pub(super) struct Storing {
     pub(super) store: Arc<dyn VectorStore>,
+    watches: Arc<Stopwatches>,
     under_way: JoinSet<Result<Stored, store::Error>>,
 }
 
@@ -49,8 +51,8 @@ impl Parcel {
 }
 
 impl Storing {
-    pub(super) fn new(store: Arc<dyn VectorStore>) -> Self {
-        Self { store, under_way: JoinSet::new() }
+    pub(super) fn new(store: Arc<dyn VectorStore>, watches: Arc<Stopwatches>) -> Self {
+        Self { store, watches, under_way: JoinSet::new() }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -58,20 +60,22 @@ impl Storing {
     }
 
     pub(super) fn start(&mut self, parcel: Parcel) {
-        let store = Arc::clone(&self.store);
-        self.under_way.spawn(async move {
-            let Parcel { touched, recognised, fresh, returned } = parcel;
-            let ids = |records: &[Record]| records.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
-            let stored = [&touched, &recognised, &fresh].map(|records| ids(records));
-            let records = [touched, recognised, fresh].concat();
-            let refused =
-                if records.is_empty() { Vec::new() } else { store.upsert(records).await? };
-            if !returned.is_empty() {
-                store.show(returned.clone()).await?;
-            }
-            let [touched, recognised, fresh] = stored;
-            Ok(Stored { touched, recognised, fresh, returned, refused })
-        });
+        let (store, watches) = (Arc::clone(&self.store), Arc::clone(&self.watches));
+        let parcel = Self::put_away(store, parcel);
+        self.under_way.spawn(async move { watches.time_all(Stage::Storing, parcel).await });
+    }
+
+    async fn put_away(store: Arc<dyn VectorStore>, parcel: Parcel) -> Result<Stored, store::Error> {
+        let Parcel { touched, recognised, fresh, returned } = parcel;
+        let ids = |records: &[Record]| records.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
+        let stored = [&touched, &recognised, &fresh].map(|records| ids(records));
+        let records = [touched, recognised, fresh].concat();
+        let refused = if records.is_empty() { Vec::new() } else { store.upsert(records).await? };
+        if !returned.is_empty() {
+            store.show(returned.clone()).await?;
+        }
+        let [touched, recognised, fresh] = stored;
+        Ok(Stored { touched, recognised, fresh, returned, refused })
     }
 
     /// The next parcel that has come to an end, or `None` if none is under way.

@@ -8,12 +8,12 @@ use tokio::task::spawn_blocking;
 
 use super::message::{Failure, Thumbnail};
 use crate::domain::PixelSize;
-use crate::picture;
+use crate::picture::{self, Detail};
 
 /// The picture at `path`, no larger than `bounds`.
 pub(super) async fn thumbnail(path: PathBuf, bounds: PixelSize) -> Result<Thumbnail, Failure> {
     let read = move || {
-        let decoded = picture::read(&path).and_then(|bytes| picture::decode(&bytes));
+        let decoded = picture::read(&path).and_then(|bytes| picture::decode(&bytes, Detail::Full));
         let decoded = decoded.map_err(|e| Failure::picture(&path, &e))?;
         Ok(shrunk(decoded.picture, bounds))
     };

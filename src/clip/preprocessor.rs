@@ -143,6 +143,16 @@ impl Preprocessor {
         Ok(self)
     }
 
+    /// Pixels that the shorter side of a picture is made to have, or the longer
+    /// one if it is squashed: from many more, more or less the same comes.
+    #[must_use]
+    pub fn short_side(&self) -> u32 {
+        match self.resize {
+            Resize::ShortestEdge(side) => side,
+            Resize::Exact([width, height]) => width.max(height),
+        }
+    }
+
     /// The side of the square that the tower sees, if it is one.
     pub(super) fn side(&self, picture: [u32; 2]) -> [u32; 2] {
         self.crop.unwrap_or_else(|| self.resized(picture))

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::json::{VERSION, model, named_path};
 use crate::backend::{
-    CheckProgress, CopyProgress, Ended, LoadPlan, LoadProgress, ModelProgress, PullProgress, Tower,
-    Wait, WaitReason,
+    CheckProgress, CopyProgress, Ended, LoadPlan, LoadProgress, ModelProgress, PullProgress,
+    StageTimes, Tower, Wait, WaitReason,
 };
 use crate::domain::FileProblem;
 use crate::pace::Pace;
@@ -85,10 +85,22 @@ pub(super) fn of_load(name: &str, folder: &Path, progress: &LoadProgress) -> Map
         ("failed", json!(progress.failed)),
         ("removed", json!(progress.removed)),
         ("elapsed_seconds", json!(progress.elapsed.as_secs_f64())),
+        ("seconds_by_stage", by_stage(&progress.stages)),
     ] {
         object.insert(field.into(), value);
     }
     object
+}
+
+fn by_stage(stages: &StageTimes) -> Value {
+    let StageTimes { reading, decoding, resizing, encoding, storing } = stages;
+    json!({
+        "reading": reading.as_secs_f64(),
+        "decoding": decoding.as_secs_f64(),
+        "resizing": resizing.as_secs_f64(),
+        "encoding": encoding.as_secs_f64(),
+        "storing": storing.as_secs_f64(),
+    })
 }
 
 /// A file that failed, in a folder if it has one.

@@ -377,7 +377,7 @@ fn read_picture(
     // A side of zero is no picture, and more than the picture is another one.
     let is_sound = length > 0 && matches!(from.read(&mut [0]), Ok(0));
     let picture = picture.filter(|_| is_sound).ok_or_else(Error::gave_up)?;
-    Ok(Decoded { picture, salvaged: false })
+    Ok(Decoded::whole(picture))
 }
 
 /// Ends with the one that waits for it.

@@ -46,7 +46,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
         Some(Mirror::LeftAndRight) => Orientation::FlipHorizontal,
         None => Orientation::NoTransforms,
     });
-    Ok(Decoded { picture, salvaged: false })
+    Ok(Decoded::whole(picture))
+}
+
+/// Width and height of the picture in an AVIF file, if it is one that is
+/// decoded.
+pub(super) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+    Some(heif::still(bytes, MAX_AVIF_PIXELS).ok()?.colour.size)
 }
 
 /// Red, green and blue of all tiles.

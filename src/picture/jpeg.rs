@@ -15,8 +15,11 @@ pub(super) struct Frame {
     pub(super) rows_together: u32,
     /// Bytes of coefficients that a decoder keeps for the whole picture,
     /// unless it goes row by row.
-    coefficients: u64,
-    components: u8,
+    pub(super) coefficients: u64,
+    pub(super) components: u8,
+    /// Grey, or YCbCr of which the colours have as many pixels as the brightness
+    /// or half of them, so that all decoders agree on what it is.
+    pub(super) is_plain: bool,
     /// Baseline, extended or progressive with Huffman codes and 8 bits; the
     /// others are raw data of cameras and curiosities.
     pub(super) usual: bool,
@@ -72,42 +75,67 @@ pub(super) fn is_jpeg(bytes: &[u8]) -> bool {
 
 /// Follows the markers of the JPEG file that `bytes` start with.
 pub(super) fn outline(bytes: &[u8]) -> Outline {
-    let mut walk = Walk { bytes, at: 2, frame: None, work: 0 };
-    let end = walk.follow();
+    let mut walk = Walk { bytes, at: 2, frame: None, is_adobe_rgb: false, work: 0 };
+    let end = loop {
+        match walk.step() {
+            Ok(Step::Scan) => walk.image_data(),
+            Ok(Step::Other) => {}
+            Err(end) => break end,
+        }
+    };
     Outline { frame: walk.frame, end, work: walk.work }
+}
+
+/// The frame before the first image data of the JPEG file that `bytes` start
+/// with.
+pub(super) fn first_frame(bytes: &[u8]) -> Option<Frame> {
+    let mut walk = Walk { bytes, at: 2, frame: None, is_adobe_rgb: false, work: 0 };
+    while let Step::Other = walk.step().ok()? {}
+    walk.frame
 }
 
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
     frame: Option<Frame>,
+    /// Whether Adobe's segment says that colours are not YCbCr.
+    is_adobe_rgb: bool,
     work: usize,
 }
 
+/// What a segment was.
+enum Step {
+    /// The header of image data, which follow.
+    Scan,
+    Other,
+}
+
 impl<'a> Walk<'a> {
-    fn follow(&mut self) -> End {
-        loop {
-            self.work += 16;
-            let Some(marker) = self.marker() else { return End::Cut };
-            match marker {
-                0xd9 => return End::Whole(self.at),
-                0xc0..=0xcf | 0xda..=0xfe => {}
-                _ => return End::Broken,
-            }
-            let Some(segment) = self.segment() else { return End::Cut };
-            match marker {
-                0xda => {
-                    self.note_scan(segment);
-                    self.image_data();
-                }
-                0xc4 | 0xc8 | 0xcc => {}
-                0xc0..=0xcf => match frame(marker, segment) {
-                    Some(frame) => self.frame = Some(frame),
-                    None => return End::Broken,
-                },
-                _ => {}
-            }
+    /// Goes by one segment.
+    fn step(&mut self) -> Result<Step, End> {
+        self.work += 16;
+        let marker = self.marker().ok_or(End::Cut)?;
+        match marker {
+            0xd9 => return Err(End::Whole(self.at)),
+            0xc0..=0xcf | 0xda..=0xfe => {}
+            _ => return Err(End::Broken),
         }
+        let segment = self.segment().ok_or(End::Cut)?;
+        match marker {
+            0xda => {
+                self.note_scan(segment);
+                return Ok(Step::Scan);
+            }
+            0xc4 | 0xc8 | 0xcc => {}
+            0xc0..=0xcf => {
+                let frame = frame(marker, segment).ok_or(End::Broken)?;
+                let is_only = self.frame.is_none();
+                self.frame = Some(Frame { is_plain: frame.is_plain && is_only, ..frame });
+            }
+            0xee => self.is_adobe_rgb |= is_adobe_rgb(segment),
+            _ => {}
+        }
+        Ok(Step::Other)
     }
 
     /// The next marker; zero if there is none where one has to be.
@@ -135,6 +163,7 @@ impl<'a> Walk<'a> {
     /// A scan of fewer components than there are is one of several.
     fn note_scan(&mut self, header: &[u8]) {
         let Some(frame) = &mut self.frame else { return };
+        frame.is_plain &= !self.is_adobe_rgb;
         if frame.order == Order::Rows && header.first().is_some_and(|n| *n < frame.components) {
             frame.order = Order::Components;
         }
@@ -165,6 +194,7 @@ fn frame(marker: u8, segment: &[u8]) -> Option<Frame> {
     let [precision, h0, h1, w0, w1, count, components @ ..] = segment else { return None };
     let (height, width) = (u16::from_be_bytes([*h0, *h1]), u16::from_be_bytes([*w0, *w1]));
     let components = components.get(..usize::from(*count) * 3)?.chunks_exact(3);
+    let is_plain = is_plain(components.clone());
     let sampling = components.map(|one| (u64::from(one[1] >> 4), u64::from(one[1] & 15)));
     let (across, down) = sampling.clone().fold((1, 1), |(a, d), (h, v)| (h.max(a), v.max(d)));
     let blocks = u64::from(width).div_ceil(8 * across) * u64::from(height).div_ceil(8 * down);
@@ -175,9 +205,27 @@ fn frame(marker: u8, segment: &[u8]) -> Option<Frame> {
         rows_together: u32::try_from(8 * down).ok()?,
         coefficients: samples * 2,
         components: *count,
+        is_plain,
         usual: matches!(marker, 0xc0..=0xc2) && *precision == 8 && width > 0 && height > 0,
         order: if marker == 0xc2 { Order::Progressive } else { Order::Rows },
     })
+}
+
+/// What the number, sampling and table of each component say about the kind.
+fn is_plain<'a>(components: impl Iterator<Item = &'a [u8]>) -> bool {
+    let components: Vec<[u8; 2]> = components.map(|one| [one[0], one[1]]).collect();
+    match components[..] {
+        [_] => true,
+        [[first, brightness], [second, 0x11], [third, 0x11]] => {
+            matches!([first, second, third], [1, 2, 3] | [0, 1, 2])
+                && matches!(brightness, 0x11 | 0x21 | 0x22)
+        }
+        _ => false,
+    }
+}
+
+fn is_adobe_rgb(segment: &[u8]) -> bool {
+    segment.starts_with(b"Adobe") && segment.get(11) != Some(&1)
 }
 
 #[cfg(test)]
@@ -215,7 +263,8 @@ mod tests {
         assert_eq!((frame.width, frame.height, frame.rows_together), (32, 16, 16));
         // Two units of four blocks and one each, two bytes a coefficient.
         assert_eq!(frame.kept(), 2 * (4 + 1 + 1) * 64 * 2);
-        assert!(frame.usual);
+        assert!(frame.usual && frame.is_plain);
+        assert_eq!(first_frame(&jpeg()), Some(frame));
         assert_eq!(frame.order, Order::Progressive);
     }
 
@@ -229,6 +278,36 @@ mod tests {
         assert_eq!(baseline(b"\x03").order, Order::Rows);
         assert_eq!(baseline(b"\x03").kept(), 0);
         assert_eq!(baseline(b"\x01").order, Order::Components);
+    }
+
+    #[test]
+    fn only_grey_and_ycbcr_of_usual_sampling_are_plain() {
+        let is_plain = |components: &[[u8; 2]], adobe: &[u8]| {
+            let count = u8::try_from(components.len()).unwrap();
+            let frame = [
+                &[0xff, 0xc0, 0, 8 + 3 * count, 8, 0, 8, 0, 8, count],
+                &components
+                    .iter()
+                    .flat_map(|[name, sampling]| [*name, *sampling, 0])
+                    .collect::<Vec<u8>>()[..],
+            ]
+            .concat();
+            let adobe = if adobe.is_empty() {
+                vec![]
+            } else {
+                [b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0".as_slice(), adobe].concat()
+            };
+            let scan = [0xff, 0xda, 0, 3, count];
+            let jpeg = [b"\xff\xd8".as_slice(), &adobe, &frame, &scan].concat();
+            first_frame(&jpeg).unwrap().is_plain
+        };
+        let ycbcr = [[1, 0x22], [2, 0x11], [3, 0x11]];
+        assert!(is_plain(&ycbcr, b"") && is_plain(&ycbcr, b"\x01"));
+        assert!(!is_plain(&ycbcr, b"\0"), "RGB");
+        assert!(is_plain(&[[1, 0x22]], b""));
+        assert!(!is_plain(&[[b'R', 0x11], [b'G', 0x11], [b'B', 0x11]], b""));
+        assert!(!is_plain(&[[1, 0x41], [2, 0x11], [3, 0x11]], b""));
+        assert!(!is_plain(&[[1, 0x11], [2, 0x11], [3, 0x11], [4, 0x11]], b"\x02"), "CMYK");
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //!
 //! `image`'s JPEG decoder (zune-jpeg) rounds the inverse DCT
 //! and the colour conversion otherwise than libjpeg-turbo, which Pillow uses:
-//! 0.14 grey levels on average over photos, 4 at most.
+//! 0.14 grey levels on average over photos, 4 at most. Where less than a third of a
+//! large picture is wanted, `jpeg-decoder` decodes a quarter of it ([`Detail`]).
 //!
 //! A JPEG or PNG file that ends too early gives the part that came. Of raw
 //! files and HEIC, the largest JPEG preview within them is shown.
@@ -30,7 +31,9 @@ mod format;
 mod heif;
 mod jpeg;
 mod lenient;
+mod memory;
 mod preview;
+mod quarter;
 mod raster;
 mod salvage;
 mod tiff;
@@ -50,8 +53,9 @@ pub use format::{looks_like_a_picture, named_like_a_picture};
 
 use crate::domain::PixelSize;
 use format::Format;
-use jpeg::{End, Order};
+use jpeg::{End, Frame, Order};
 use lenient::Lenient;
+use quarter::Quarter;
 
 /// Grows whenever more can be decoded: a file that failed before is then tried
 /// again.
@@ -81,6 +85,26 @@ pub struct Decoded {
     pub picture: DynamicImage,
     /// Whether its file ends too early and this is only the part that came.
     pub salvaged: bool,
+    /// How large it is where it is not decoded at a quarter of its size.
+    pub pixels: PixelSize,
+}
+
+impl Decoded {
+    /// All of a picture, as it is.
+    fn whole(picture: DynamicImage) -> Self {
+        let pixels = pixel_size(&picture);
+        Self { picture, salvaged: false, pixels }
+    }
+}
+
+/// How large a picture has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// As it is.
+    Full,
+    /// Enough to be made smaller, to a shorter side of so many pixels: a large
+    /// JPEG picture is decoded at a quarter of its size.
+    ForShortSide(u32),
 }
 
 /// The content of the regular file at `path`.
@@ -102,6 +126,16 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// How many bytes [`decode`] takes for `bytes` beside them, and what makes the
+/// picture RGB afterwards: more rather than less, within limits. Only headers
+/// are read.
+#[must_use]
+pub fn memory(bytes: &[u8], detail: Detail) -> u64 {
+    // A decoder that panics over a header will do so again.
+    let pixels = panic::catch_unwind(|| memory::needed(bytes, detail)).unwrap_or_default();
+    pixels.saturating_add(bytes.len() as u64)
+}
+
 /// Decodes a picture and turns it upright by its EXIF orientation. Of an
 /// animation, the first frame; of a raw file or HEIC, the preview.
 ///
@@ -109,33 +143,34 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
 /// If `bytes` are not a picture we can decode, or one that is too large, or if
 /// less than a third of it is there. A decoder that panics is an error as
 /// well, and so is one apart that aborts, cannot be started or does not end.
-pub fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
-    panic::catch_unwind(AssertUnwindSafe(|| decode_within_limits(bytes)))
+pub fn decode(bytes: &[u8], detail: Detail) -> Result<Decoded, Error> {
+    panic::catch_unwind(AssertUnwindSafe(|| decode_within_limits(bytes, detail)))
         .unwrap_or_else(|_| Err(Error::gave_up()))
 }
 
-fn decode_within_limits(bytes: &[u8]) -> Result<Decoded, Error> {
+fn decode_within_limits(bytes: &[u8], detail: Detail) -> Result<Decoded, Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
     match format::format(bytes).ok_or(Error::NotAPicture)? {
-        Format::Decoded(ImageFormat::Jpeg) => decode_jpeg(bytes, Orientation::NoTransforms),
+        Format::Decoded(ImageFormat::Jpeg) => decode_jpeg(bytes, Orientation::NoTransforms, detail),
         Format::Decoded(ImageFormat::Avif) => apart::decode(bytes),
         Format::Decoded(ImageFormat::Tiff) => raster::decode(bytes),
         Format::Decoded(format) => decode_as(bytes, format),
-        Format::Previewed(name) => decode_preview(bytes).ok_or(Error::Unsupported(name)),
+        Format::Previewed(name) => decode_preview(bytes, detail).ok_or(Error::Unsupported(name)),
         Format::Recognised(name) => Err(Error::Unsupported(name)),
     }
 }
 
 /// The largest preview that can be decoded.
-fn decode_preview(bytes: &[u8]) -> Option<Decoded> {
+fn decode_preview(bytes: &[u8], detail: Detail) -> Option<Decoded> {
     let turned = preview::orientation(bytes).unwrap_or(Orientation::NoTransforms);
-    preview::previews(bytes).into_iter().find_map(|preview| decode_jpeg(preview, turned).ok())
+    let decoded = |preview| decode_jpeg(preview, turned, detail).ok();
+    preview::previews(bytes).into_iter().find_map(decoded)
 }
 
 /// Turned as it says itself, or else as `otherwise` says.
-fn decode_jpeg(bytes: &[u8], otherwise: Orientation) -> Result<Decoded, Error> {
+fn decode_jpeg(bytes: &[u8], otherwise: Orientation, detail: Detail) -> Result<Decoded, Error> {
     let outline = jpeg::outline(bytes);
     let order = outline.frame.map(|frame| frame.order);
     if let Some(frame) = outline.frame {
@@ -160,6 +195,16 @@ fn decode_jpeg(bytes: &[u8], otherwise: Orientation) -> Result<Decoded, Error> {
     let (width, height) = decoder.dimensions();
     within_limits(width, height, decoder.total_bytes())?;
     let own = decoder.orientation().map_err(early)?;
+    let turned = if own == Orientation::NoTransforms { otherwise } else { own };
+    if let (End::Whole(_), Some(frame)) = (outline.end, outline.frame)
+        && let Some(mut picture) = quarter(bytes, &frame, detail)
+    {
+        drop(decoder);
+        picture.apply_orientation(turned);
+        let is_on_side = (picture.width() > picture.height()) != (width > height);
+        let (width, height) = if is_on_side { (height, width) } else { (width, height) };
+        return Ok(Decoded { picture, salvaged: false, pixels: PixelSize { width, height } });
+    }
     let mut picture = DynamicImage::from_decoder(decoder).map_err(early)?;
     if is_cut {
         // The last row of blocks may be half filled in, and the one above is
@@ -170,8 +215,14 @@ fn decode_jpeg(bytes: &[u8], otherwise: Orientation) -> Result<Decoded, Error> {
         };
         picture = salvage::salvaged(&picture, doubtful).ok_or_else(Error::ends_too_early)?;
     }
-    picture.apply_orientation(if own == Orientation::NoTransforms { otherwise } else { own });
-    Ok(Decoded { picture, salvaged: is_cut })
+    picture.apply_orientation(turned);
+    Ok(Decoded { salvaged: is_cut, ..Decoded::whole(picture) })
+}
+
+/// A quarter of the picture, if that is enough and there is nothing odd about it.
+fn quarter(bytes: &[u8], frame: &Frame, detail: Detail) -> Option<DynamicImage> {
+    let Detail::ForShortSide(side) = detail else { return None };
+    Quarter::of(frame, side)?.decode(bytes)
 }
 
 fn without_zeros_at_the_end(bytes: &[u8]) -> &[u8] {
@@ -195,7 +246,7 @@ fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<Decoded, Error> {
         picture = salvage::salvaged(&picture, 0).ok_or_else(Error::ends_too_early)?;
     }
     picture.apply_orientation(orientation);
-    Ok(Decoded { picture, salvaged })
+    Ok(Decoded { salvaged, ..Decoded::whole(picture) })
 }
 
 fn within_limits(width: u32, height: u32, bytes: u64) -> Result<(), Error> {

@@ -46,7 +46,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
     file.inner().is_reversed = layout.is_reversed;
     let mut picture = Strips { bytes, file, layout }.picture()?;
     picture.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
-    Ok(Decoded { picture, salvaged: false })
+    Ok(Decoded::whole(picture))
+}
+
+/// Bytes of the picture once it is decoded, and of what is kept meanwhile.
+pub(super) fn memory(bytes: &[u8]) -> Result<(u64, u64), Error> {
+    let label = Label::find(bytes)?;
+    let relabelled = Relabelled { inner: Cursor::new(bytes), label, is_reversed: false };
+    let mut file = Decoder::new(relabelled).map_err(failed)?;
+    let layout = Layout::read(&mut file, label.photometric)?;
+    layout.check_limits()?;
+    Ok((layout.decoded(), layout.unpacked()))
 }
 
 fn unsupported(reason: impl Into<String>) -> Error {

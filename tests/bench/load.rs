@@ -6,8 +6,14 @@
 //! folder and ask for every file's size and time, and the `image` crate, which
 //! decodes the same pictures and makes them as small as the model takes them,
 //! one after the other on one thread, but embeds and keeps nothing. Every run
-//! is the command as it is typed, with the compact model, from its start to its
-//! end, in turn with the peer; peak memory is what Linux says of the process.
+//! is the command as it is typed, from its start to its end, in turn with the
+//! peer, with the compact model and with random weights in the shape of CLIP
+//! ViT-B/32; peak memory is what Linux says of the process.
+//!
+//! Of the run in the middle, each stage's part of the threads' time is printed,
+//! and what it reaches alone on every core. As all stages share the cores, the
+//! load can reach no more than they do one after the other, nor than the slowest
+//! of them.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
@@ -23,11 +29,19 @@ use image::imageops::FilterType;
 use image::{DynamicImage, RgbImage};
 
 mod demo;
+#[path = "../integration/support/random_checkpoint.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod random_checkpoint;
 #[path = "../integration/store_samples.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod samples;
+mod stages;
 
+use carlens::clip::Checkpoint;
+use random_checkpoint::Shape;
 use samples::Random;
+use serde_json::Value;
+use stages::Alone;
 
 const ROUNDS: usize = 7;
 /// Small pictures, about 500 x 375 pixels each.
@@ -36,6 +50,17 @@ const SMALL: usize = 600;
 const LARGE: usize = 40;
 /// Edge of what the model takes.
 const EDGE: u32 = 224;
+/// The order in which a picture goes through them.
+const STAGES: [&str; 5] = ["reading", "decoding", "resizing", "encoding", "storing"];
+/// Widths, layers and MLP widths as OpenAI's.
+const VIT_B_32: Shape = Shape {
+    image_size: 224,
+    patch_size: 32,
+    vision: [768, 12, 3072],
+    text: [512, 12, 2048],
+    projection: 512,
+    activation: "quick_gelu",
+};
 /// How often a process is asked for its peak memory, which only ever grows.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -44,15 +69,26 @@ fn main() {
     let machine = tempfile::tempdir().unwrap();
     let demo = demo::pictures();
 
-    println!("{SMALL} JPEG files of {}", pixels(&demo[0]));
-    let folder = machine.path().join("small");
-    write_varied(&folder, &demo, SMALL, None);
-    embed(&machine.path().join("home small"), &folder);
+    let random = machine.path().join("random");
+    fs::create_dir_all(&random).unwrap();
+    VIT_B_32.write(&random);
+    let models = [
+        ("compact", Path::new("compact"), Checkpoint::bundled().unwrap()),
+        ("ViT-B/32", &random, Checkpoint::open("random", &random).unwrap()),
+    ];
 
-    println!("{LARGE} JPEG files of 4000 x 3000 pixels");
-    let folder = machine.path().join("large");
-    write_varied(&folder, &demo, LARGE, Some((4000, 3000)));
-    embed(&machine.path().join("home large"), &folder);
+    let small = machine.path().join("small");
+    write_varied(&small, &demo, SMALL, None);
+    let large = machine.path().join("large");
+    write_varied(&large, &demo, LARGE, Some((4000, 3000)));
+    for folder in [small, large] {
+        let files: Vec<_> = fs::read_dir(&folder).unwrap().collect();
+        let size = pixels(&files[0].as_ref().unwrap().path());
+        for (name, model, checkpoint) in &models {
+            println!("{} JPEG files of {size}, {name}", files.len());
+            embed(&machine.path().join("home"), &folder, model, checkpoint);
+        }
+    }
 
     println!("{files} files, none of which has changed");
     let folder = machine.path().join("unchanged");
@@ -61,32 +97,69 @@ fn main() {
 }
 
 /// Loads `folder` again and again, each time as if for the first time.
-fn embed(home: &Path, folder: &Path) {
+fn embed(home: &Path, folder: &Path, model: &Path, checkpoint: &Checkpoint) {
     let count = fs::read_dir(folder).unwrap().count();
-    let (mut ours, mut peer, mut memory) = (Vec::new(), Vec::new(), 0);
+    let (mut runs, mut peer) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let run = load(home, folder);
-        ours.push(run.took);
-        memory = memory.max(run.peak_kib);
+        runs.push(load(home, folder, model));
         fs::remove_dir_all(home).unwrap();
         let begun = Instant::now();
         decode_all(folder);
         peer.push(begun.elapsed());
     }
-    let (ours, peer) = (median(ours), median(peer));
-    print("carlens", ours, count, peer);
+    let memory = runs.iter().map(|run| run.peak_kib).max().unwrap();
+    runs.sort_by_key(|run| run.took);
+    let (run, peer) = (&runs[ROUNDS / 2], median(peer));
+    print("carlens", run.took, count, peer);
     print("image, decoding alone", peer, count, peer);
     println!("  peak memory {:>6} MiB", memory >> 10);
+    print_stages(run, count, Alone::of(folder, checkpoint));
+}
+
+/// The parts of a load, and what they could reach.
+fn print_stages(run: &Run, count: usize, alone: Alone) {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let (count, cores) = (count as f64, stages::cores() as f64);
+    // The model takes all cores for a batch, the others one each.
+    let threads = |stage: &str| if stage == "encoding" { cores } else { 1.0 };
+    let seconds = |stage: &str| run.last["seconds_by_stage"][stage].as_f64().unwrap();
+    let all: f64 = STAGES.iter().map(|stage| seconds(stage) * threads(stage)).sum();
+    let mut slowest = ("", f64::INFINITY);
+    for stage in STAGES {
+        let reaches = match stage {
+            "decoding" => alone.decoding,
+            "resizing" => alone.resizing,
+            "encoding" => alone.encoding,
+            // One thread, as it was.
+            other => count / seconds(other),
+        };
+        if reaches < slowest.1 {
+            slowest = (stage, reaches);
+        }
+        println!(
+            "  {stage:<26} {:>8.3} s {reaches:>10.1} files/s alone {:>4.0} % of the threads' time",
+            seconds(stage),
+            seconds(stage) * threads(stage) / all * 100.0,
+        );
+    }
+    let reached = count / run.last["elapsed_seconds"].as_f64().unwrap();
+    println!(
+        "  the load reaches {reached:.1} files/s: {:.0} % of {} alone, {:.0} % of all on every core",
+        reached / slowest.1 * 100.0,
+        slowest.0,
+        reached / alone.together() * 100.0,
+    );
 }
 
 /// Loads `folder` once, and then looks at it again and again.
 fn refresh(home: &Path, folder: &Path) {
     let count = fs::read_dir(folder).unwrap().count();
-    let first = load(home, folder);
+    let model = Path::new("compact");
+    let first = load(home, folder, model);
     print("first load, mostly copies", first.took, count, first.took);
     let (mut ours, mut peer, mut memory) = (Vec::new(), Vec::new(), 0);
     for _ in 0..ROUNDS {
-        let run = load(home, folder);
+        let run = load(home, folder, model);
         ours.push(run.took);
         memory = memory.max(run.peak_kib);
         peer.push(find(folder));
@@ -100,29 +173,36 @@ fn refresh(home: &Path, folder: &Path) {
 struct Run {
     took: Duration,
     peak_kib: u64,
+    /// The last that was said of it.
+    last: Value,
 }
 
 /// One `carlens load`, which must end well.
-fn load(home: &Path, folder: &Path) -> Run {
+fn load(home: &Path, folder: &Path, model: &Path) -> Run {
     fs::create_dir_all(home).unwrap();
+    let told = home.join("told");
     let begun = Instant::now();
     let mut carlens = Command::new(env!("CARGO_BIN_EXE_carlens"))
         .env_clear()
         .env("HOME", home)
         .env("HF_HUB_OFFLINE", "1")
         .current_dir(home)
-        .args(["load", "--progress", "none"])
-        .arg(folder)
+        .args(["load", "--progress", "json", "--model"])
+        .args([model, folder])
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(fs::File::create(&told).unwrap())
         .spawn()
         .unwrap();
     let mut peak_kib = 0;
     loop {
         peak_kib = peak_kib.max(peak(&carlens).unwrap_or(0));
         if let Some(status) = carlens.try_wait().unwrap() {
-            assert!(status.success(), "the load failed: {status}");
-            return Run { took: begun.elapsed(), peak_kib };
+            let took = begun.elapsed();
+            let told = fs::read_to_string(&told).unwrap();
+            assert!(status.success(), "the load failed: {status}: {told}");
+            let mut events = told.lines().rev().map(|line| serde_json::from_str(line).unwrap());
+            let last = events.find(|event: &Value| event["event"] == "finished").unwrap();
+            return Run { took, peak_kib, last };
         }
         thread::sleep(TICK);
     }

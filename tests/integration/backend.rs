@@ -326,6 +326,25 @@ async fn a_bad_file_is_an_entry_and_the_numbers_add_up() {
 }
 
 #[tokio::test]
+async fn a_large_photo_is_found_by_itself_and_keeps_its_size() {
+    let scene = Scene::with(20);
+    let photo = image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/static/images/car-001.jpg"));
+    let large = photo.unwrap().resize_exact(1600, 1200, image::imageops::FilterType::Triangle);
+    let path = scene.cars().join("large.jpg");
+    large.save(&path).unwrap();
+    let mut backend = scene.backend(TINY);
+    answer(&mut backend, scene.load(1)).await;
+    let query = Query::Picture(path.clone());
+    let request = Request::Search { id: RequestId(2), query, limit: 1, within: None };
+    let event = last(&mut backend, request).await;
+    let Event::SearchFinished(_, found) = event else { panic!("{event:?}") };
+    assert_eq!(found.hits[0].id.location(), path);
+    // The collection keeps embeddings in f16.
+    assert!(found.hits[0].similarity.cosine() > 0.9999, "{:?}", found.hits);
+    assert_eq!(found.hits[0].pixels, Some(PixelSize { width: 1600, height: 1200 }));
+}
+
+#[tokio::test]
 async fn a_load_rests_until_it_is_told_to_go_on() {
     let scene = Scene::with(200);
     let mut backend = scene.backend(TINY);

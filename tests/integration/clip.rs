@@ -85,7 +85,7 @@ fn fixture(name: &str) -> PathBuf {
 
 fn open_picture(path: &Path) -> RgbImage {
     let bytes = picture::read(path).unwrap();
-    picture::flatten(picture::decode(&bytes).unwrap().picture)
+    picture::flatten(picture::decode(&bytes, picture::Detail::Full).unwrap().picture)
 }
 
 /// Mean and largest difference in grey levels.

@@ -15,7 +15,8 @@ fn demo(checkpoint: &Checkpoint) -> Vec<(Value, Embedding)> {
     let encoder = checkpoint.picture_encoder(&|_| {}).unwrap();
     let embed = |name: &str| {
         let bytes = picture::read(&folder.join("images").join(name)).unwrap();
-        let flat = picture::flatten(picture::decode(&bytes).unwrap().picture);
+        let flat =
+            picture::flatten(picture::decode(&bytes, picture::Detail::Full).unwrap().picture);
         let pixels = checkpoint.preprocessor().pixel_values(&flat).unwrap();
         encoder.embed(&[pixels]).unwrap().remove(0)
     };

@@ -5,7 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use carlens::picture::{self, Decoded, Error};
+use carlens::clip::Checkpoint;
+use carlens::picture::{self, Decoded, Detail, Error};
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::FilterType;
 use image::{DynamicImage, GenericImageView, RgbImage};
 
 fn fixtures(folder: &str) -> PathBuf {
@@ -23,7 +26,7 @@ fn decode(bytes: &[u8]) -> Decoded {
 /// As the program does, with a process of its own for what needs one.
 fn try_to_decode(bytes: &[u8]) -> Result<Decoded, Error> {
     picture::decode_apart(env!("CARGO_BIN_EXE_carlens").into());
-    picture::decode(bytes)
+    picture::decode(bytes, Detail::Full)
 }
 
 /// Every picture there is, by name.
@@ -62,7 +65,8 @@ const RARER: [&str; 18] = [
 /// Decodes the picture and what it has to look like, which lies beside it.
 fn looks_like_its_reference(name: &str) {
     let read = |name: &str| fs::read(fixtures("decoded").join(name)).unwrap();
-    let decoded = picture::decode(&read(name)).unwrap_or_else(|e| panic!("{name} {e}"));
+    let decoded =
+        picture::decode(&read(name), Detail::Full).unwrap_or_else(|e| panic!("{name} {e}"));
     assert!(!decoded.salvaged, "{name}");
     let expected = decode(&read(&format!("{name}.png"))).picture.into_rgb8();
     let actual = picture::flatten(decoded.picture);
@@ -122,7 +126,7 @@ fn a_tiff_of_a_kind_that_is_not_decoded_says_so() {
         (&[(259, 1)], "it does not say what its colours are"),
     ];
     for (kind, reason) in kinds {
-        let error = picture::decode(&tiff(&[&shape, kind].concat())).unwrap_err();
+        let error = picture::decode(&tiff(&[&shape, kind].concat()), Detail::Full).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("is a TIFF picture of a kind that is not supported: {reason}")
@@ -393,7 +397,7 @@ fn a_part_of_a_tiff_may_not_be_larger_than_its_place() {
     let shape = [(256, 40), (257, 40), (258, 8), (259, 7), (262, 1), (277, 1), (278, 40)];
     let file = tiff(&[shape.as_slice(), &[(273, 200), (279, length)]].concat());
     let padding = vec![0; 200 - file.len()];
-    let error = picture::decode(&[file, padding, jpeg].concat()).unwrap_err();
+    let error = picture::decode(&[file, padding, jpeg].concat(), Detail::Full).unwrap_err();
     assert_eq!(error.to_string(), "is damaged: a part of it is larger than its place");
 }
 
@@ -457,5 +461,27 @@ fn what_is_no_regular_file_is_never_opened() {
     assert!(made.success());
     for path in [fifo.as_path(), folder.path(), "/dev/zero".as_ref()] {
         assert!(matches!(picture::read(path), Err(Error::NotAFile)), "{}", path.display());
+    }
+}
+
+/// With `--nocapture`, says how close.
+#[test]
+fn a_model_sees_in_a_quarter_of_a_photo_what_it_sees_in_the_whole() {
+    let checkpoint = Checkpoint::bundled().unwrap();
+    let encoder = checkpoint.picture_encoder(&|_| {}).unwrap();
+    let preprocessor = checkpoint.preprocessor();
+    for name in ["car-001.jpg", "car-017.jpg", "car-042.jpg"] {
+        let photo = image::open(fixtures("../../static/images").join(name)).unwrap();
+        let large = photo.resize_exact(4000, 3000, FilterType::CatmullRom);
+        let mut file = Vec::new();
+        JpegEncoder::new_with_quality(&mut file, 90).encode_image(&large).unwrap();
+        let details = [Detail::Full, Detail::ForShortSide(preprocessor.short_side())];
+        let pictures = details.map(|detail| picture::decode(&file, detail).unwrap().picture);
+        assert_eq!((pictures[0].width(), pictures[1].width()), (4000, 1000));
+        let values = pictures.map(|all| preprocessor.pixel_values(&picture::flatten(all)).unwrap());
+        let [whole, quarter] = encoder.embed(&values).unwrap().try_into().unwrap();
+        let cosine = whole.similarity(&quarter).cosine();
+        println!("{name}: {cosine:.6}");
+        assert!(cosine > 0.9995, "{name}: {cosine}");
     }
 }
