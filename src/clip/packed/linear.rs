@@ -80,13 +80,7 @@ impl<K: Kernel> PackedLinear<K> {
     }
 
     /// The panels of outputs from `first` on, as many as there are in `out`.
-    pub(super) fn forward(
-        &self,
-        kernel: &K,
-        xs: &Factor<K>,
-        first: usize,
-        out: &mut Matrix<f32>,
-    ) {
+    pub(super) fn forward(&self, kernel: &K, xs: &Factor<K>, first: usize, out: &mut Matrix<f32>) {
         self.apply(kernel, xs, first, out, |product, bias, out| {
             for (product, out) in product.chunks_exact(PANEL).zip(out.chunks_exact_mut(PANEL)) {
                 for ((out, value), bias) in out.iter_mut().zip(product).zip(bias) {

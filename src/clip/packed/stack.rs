@@ -7,7 +7,6 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
-use super::{INPUTS, PANEL};
 pub(in crate::clip) use super::attention::Sight;
 use super::attention::{Attend, Scratch};
 use super::avx512::{Bf16, Int8};
@@ -16,6 +15,7 @@ use super::kernel::{Kernel, Processor};
 use super::linear::PackedLinear;
 use super::matrix::{Factor, Matrix};
 use super::norm::PackedNorm;
+use super::{INPUTS, PANEL};
 use crate::clip::Error;
 use crate::clip::activation::Activation;
 use crate::clip::config::TransformerConfig;

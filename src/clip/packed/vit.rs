@@ -5,7 +5,6 @@ use candle_nn::{LayerNorm, Linear};
 use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
-use super::{INPUTS, PANEL};
 use super::avx512::{Bf16, Int8};
 use super::float::Float;
 use super::kernel::{Kernel, Processor};
@@ -13,6 +12,7 @@ use super::linear::PackedLinear;
 use super::matrix::{Factor, Matrix};
 use super::norm::PackedNorm;
 use super::stack::{self, Question, Sight, Stack};
+use super::{INPUTS, PANEL};
 use crate::clip::Error;
 use crate::clip::config::VitConfig;
 use crate::clip::operation::floats;

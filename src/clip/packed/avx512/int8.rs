@@ -8,8 +8,8 @@
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
-    _mm512_abs_ps, _mm512_add_epi32, _mm512_castps_si512, _mm512_cvtepi32_epi8,
-    _mm512_cvtepi32_ps, _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_max_epi32, _mm512_mul_ps,
+    _mm512_abs_ps, _mm512_add_epi32, _mm512_castps_si512, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
+    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_max_epi32, _mm512_mul_ps,
     _mm512_reduce_max_epi32, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512,
 };
 use std::ops::Range;
@@ -55,9 +55,9 @@ pub(in crate::clip) struct QuantizedWeights {
     /// `[panels][inputs / 4][PANEL][4]`.
     words: Weights<i8>,
     /// By which its words have to be multiplied.
-    scales: Vec<f32>,
+    scales: Vec<[f32; PANEL]>,
     /// What its sum begins with.
-    begin: Vec<i32>,
+    begin: Vec<[i32; PANEL]>,
 }
 
 impl Default for Quantized {
@@ -73,11 +73,8 @@ impl Int8 {
     }
 
     /// Writes the words of a row and returns its scale.
-    fn quantize<'a>(
-        self,
-        parts: impl Iterator<Item = &'a [f32]> + Clone,
-        words: &mut [u8],
-    ) -> f32 {
+    #[expect(clippy::unused_self, reason = "it is the proof")]
+    fn quantize<'a>(self, parts: impl Iterator<Item = &'a [f32]> + Clone, words: &mut [u8]) -> f32 {
         // SAFETY: `self` proves that the processor has the instructions.
         unsafe { quantize(parts, words) }
     }
@@ -94,8 +91,9 @@ impl Kernel for Int8 {
         let (mut scales, mut begin) = (Vec::new(), Vec::new());
         let mut row_words = vec![0; inputs];
         for (panel, rows) in words.panels_mut().zip(weight.chunks_exact(inputs * PANEL)) {
+            let (mut panel_scales, mut panel_begin) = ([0.0; PANEL], [0; PANEL]);
             for (column, row) in rows.chunks_exact(inputs).enumerate() {
-                scales.push(self.quantize(row.chunks_exact(PANEL), &mut row_words));
+                panel_scales[column] = self.quantize(row.chunks_exact(PANEL), &mut row_words);
                 let mut sum = 0;
                 let (quads, _) = row_words.as_chunks::<QUAD>();
                 let (to, _) = panel.as_chunks_mut::<QUAD>();
@@ -103,8 +101,10 @@ impl Kernel for Int8 {
                     *to = quad.map(|word| word.wrapping_sub(128).cast_signed());
                     sum += to.iter().map(|word| i32::from(*word)).sum::<i32>();
                 }
-                begin.push(-128 * sum);
+                panel_begin[column] = -128 * sum;
             }
+            scales.push(panel_scales);
+            begin.push(panel_begin);
         }
         QuantizedWeights { words, scales, begin }
     }
@@ -142,8 +142,8 @@ impl Kernel for Int8 {
         let inputs = factor.parts().panels() * PANEL;
         let panel = Panel {
             words: weights.words.panel(panel),
-            scales: &weights.scales[panel * PANEL..],
-            begin: &weights.begin[panel * PANEL..],
+            scales: &weights.scales[panel],
+            begin: &weights.begin[panel],
         };
         let words = &words.as_slice()[rows.start * inputs..rows.end * inputs];
         // SAFETY: `self` proves that the processor has the instructions.
@@ -159,8 +159,8 @@ impl Kernel for Int8 {
 #[derive(Clone, Copy)]
 struct Panel<'a> {
     words: &'a [i8],
-    scales: &'a [f32],
-    begin: &'a [i32],
+    scales: &'a [f32; PANEL],
+    begin: &'a [i32; PANEL],
 }
 
 /// To the nearest, ties to even. A row of nothing but zeros, or of numbers that
@@ -208,7 +208,8 @@ fn multiply(words: &[u8], scales: &[f32], panel: Panel<'_>, out: &mut [f32]) {
     }
 }
 
-/// The product of the first `R` rows with a panel; returns `R`.
+/// The product of the first `R` rows with a panel; returns `R`. All lengths are
+/// known to the compiler: else it keeps the sums in memory.
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn tile<const R: usize>(
     words: &[u8],
@@ -217,38 +218,42 @@ fn tile<const R: usize>(
     panel: Panel<'_>,
     out: &mut [f32],
 ) -> usize {
-    let (weights, _) = panel.words.as_chunks::<{ QUAD * LANES }>();
-    let (weights, _) = weights.as_chunks::<VECTORS>();
-    let mut rows = [&[][..]; R];
-    for (row, words) in rows.iter_mut().zip(words.chunks_exact(inputs)) {
-        (*row, _) = words.as_chunks::<QUAD>();
-        *row = &row[..weights.len()];
-    }
-    let (begin, _) = panel.begin.as_chunks();
     let mut sums = [[_mm512_setzero_si512(); VECTORS]; R];
     for sums in &mut sums {
-        for (sum, begin) in sums.iter_mut().zip(begin) {
+        for (sum, begin) in sums.iter_mut().zip(panel.begin.as_chunks().0) {
             *sum = load_i32s(begin);
         }
     }
-    for quad in 0..weights.len() {
-        let mut columns = [_mm512_setzero_si512(); VECTORS];
-        for (columns, weights) in columns.iter_mut().zip(&weights[quad]) {
-            *columns = load_i8s(weights);
+    let (words, _) = words.as_chunks::<PANEL>();
+    let (weights, _) = panel.words.as_chunks::<{ QUAD * LANES }>();
+    let (weights, _) = weights.as_chunks::<VECTORS>();
+    let (weights, _) = weights.as_chunks::<{ PANEL / QUAD }>();
+    for (n, weights) in weights.iter().enumerate() {
+        let mut parts = [&words[n]; R];
+        for (row, part) in parts.iter_mut().enumerate() {
+            *part = &words[row * (inputs / PANEL) + n];
         }
-        for row in 0..R {
-            let value = _mm512_set1_epi32(i32::from_le_bytes(rows[row][quad]));
-            for v in 0..VECTORS {
-                sums[row][v] = _mm512_dpbusd_epi32(sums[row][v], value, columns[v]);
+        for (quad, weights) in weights.iter().enumerate() {
+            let mut columns = [_mm512_setzero_si512(); VECTORS];
+            for (columns, weights) in columns.iter_mut().zip(weights) {
+                *columns = load_i8s(weights);
+            }
+            for (part, sums) in parts.iter().zip(&mut sums) {
+                let (quads, _) = part.as_chunks::<QUAD>();
+                let value = _mm512_set1_epi32(i32::from_le_bytes(quads[quad]));
+                for (sum, columns) in sums.iter_mut().zip(columns) {
+                    *sum = _mm512_dpbusd_epi32(*sum, value, columns);
+                }
             }
         }
     }
-    let (column_scales, _) = panel.scales.as_chunks();
-    let (out, _) = out.as_chunks_mut::<LANES>();
-    let (out, _) = out.as_chunks_mut::<VECTORS>();
+    let scales = scales.first_chunk::<R>().expect("there are so many rows");
+    let (out, _) = out.as_chunks_mut::<PANEL>();
+    let out = out.first_chunk_mut::<R>().expect("there are so many rows");
     for ((sums, scale), out) in sums.iter().zip(scales).zip(out) {
         let scale = _mm512_set1_ps(*scale);
-        for ((sum, column_scale), out) in sums.iter().zip(column_scales).zip(out) {
+        let columns = panel.scales.as_chunks().0.iter().zip(out.as_chunks_mut().0);
+        for (sum, (column_scale, out)) in sums.iter().zip(columns) {
             let value = _mm512_mul_ps(_mm512_cvtepi32_ps(*sum), load_f32s(column_scale));
             store_f32s(out, _mm512_mul_ps(value, scale));
         }
@@ -262,10 +267,10 @@ mod tests {
     use crate::clip::packed::INPUTS;
     use crate::clip::packed::oracle::{noise, to_int8};
 
-    fn factor(kernel: &Int8, rows: &[f32], inputs: usize) -> Factor<Int8> {
+    fn factor(kernel: Int8, rows: &[f32], inputs: usize) -> Factor<Int8> {
         let plain = Matrix::from_rows(rows, inputs);
         let mut factor = Factor::new(plain.rows(), plain.panels());
-        factor.write(kernel, |parts| kernel.round(plain.values(), parts.values_mut()));
+        factor.write(&kernel, |parts| kernel.round(plain.values(), parts.values_mut()));
         factor
     }
 
@@ -279,9 +284,11 @@ mod tests {
         // More rows than are quantised together, of any size.
         let mut rows = noise(13, 11 * 192);
         for (row, size) in rows.chunks_exact_mut(192).zip([1.0, 1e-30, 1e30].iter().cycle()) {
-            row.iter_mut().for_each(|value| *value *= size);
+            for value in row.iter_mut() {
+                *value *= size;
+            }
         }
-        let factor = factor(&kernel, &rows, 192);
+        let factor = factor(kernel, &rows, 192);
         let Quantized { words, scales } = factor.whole();
         let quantized = words.as_slice().chunks_exact(192).zip(scales);
         for (row, (words, scale)) in rows.chunks_exact(192).zip(quantized) {
@@ -300,12 +307,12 @@ mod tests {
         let Some(kernel) = Int8::detect(Vectors::best()) else { return };
         let mut row = vec![0.0; PANEL];
         row[..6].copy_from_slice(&[127.0, -127.0, 0.5, 1.5, -2.5, 126.5]);
-        let words = whole(factor(&kernel, &row, PANEL).whole().words.as_slice());
+        let words = whole(factor(kernel, &row, PANEL).whole().words.as_slice());
         assert_eq!(words[..7], [127, -127, 0, 2, -2, 126, 0]);
     }
 
     /// With one panel of weights that are all one.
-    fn product(kernel: &Int8, row: &[f32]) -> f32 {
+    fn product(kernel: Int8, row: &[f32]) -> f32 {
         let weights = kernel.pack(&[1.0; PANEL * PANEL], PANEL);
         let mut out = [f32::NAN; PANEL];
         kernel.multiply(&factor(kernel, row, PANEL), 0..1, &weights, 0, &mut out);
@@ -316,19 +323,19 @@ mod tests {
     fn nothing_gives_nothing_and_what_is_no_number_no_number() {
         let Some(kernel) = Int8::detect(Vectors::best()) else { return };
         for small in [0.0, -0.0, 1e-45, -1e-39] {
-            assert!(product(&kernel, &[small; PANEL]).abs() <= 1e-37, "{small}");
+            assert!(product(kernel, &[small; PANEL]).abs() <= 1e-37, "{small}");
         }
         for wrong in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for at in [0, 17, 63] {
                 let mut row = [0.5; PANEL];
                 row[at] = wrong;
-                assert!(!product(&kernel, &row).is_finite(), "{wrong} at {at}");
+                assert!(!product(kernel, &row).is_finite(), "{wrong} at {at}");
             }
         }
     }
 
     /// The sum is taken in whole numbers, and nothing is lost of it.
-    fn check(kernel: &Int8, xs: &[f32], weight: &[f32], inputs: usize) {
+    fn check(kernel: Int8, xs: &[f32], weight: &[f32], inputs: usize) {
         let weights = kernel.pack(weight, inputs);
         let factor = factor(kernel, xs, inputs);
         let rows = xs.len() / inputs;
@@ -351,7 +358,7 @@ mod tests {
     fn products_are_exact_but_for_their_scales() {
         let Some(kernel) = Int8::detect(Vectors::best()) else { return };
         for (rows, inputs) in (1..=13).map(|rows| (rows, 192)).chain([(7, 64), (2, 3072)]) {
-            check(&kernel, &noise(14, rows * inputs), &noise(15, 2 * PANEL * inputs), inputs);
+            check(kernel, &noise(14, rows * inputs), &noise(15, 2 * PANEL * inputs), inputs);
         }
     }
 
@@ -362,6 +369,6 @@ mod tests {
         let xs = [vec![1.0; INPUTS], vec![-1.0; INPUTS], (0..INPUTS).map(alternating).collect()];
         let rows = [&xs[0], &xs[1], &xs[2]].into_iter().cycle().take(PANEL);
         let weight: Vec<f32> = rows.flatten().copied().collect();
-        check(&kernel, &xs.concat(), &weight, INPUTS);
+        check(kernel, &xs.concat(), &weight, INPUTS);
     }
 }

@@ -12,14 +12,12 @@
 //!   [`vector`]; where in a slice that array is, is found by safe code. No
 //!   address is computed here.
 //!
-//! Valgrind and Miri know neither instruction. What holds this module instead
-//! are its tests against the same arithmetic in whole numbers and in f64, with
-//! slices that end where a vector ends, and the fuzz targets' sanitizer.
+//! Neither Miri, which stops where numbers are rounded, nor Valgrind 3.19 knows
+//! the instructions. The tests of this module and of [`super::kernel`], which
+//! hold it against the same arithmetic in whole numbers and in f64, were run
+//! under LLVM's address sanitizer.
 
-#![cfg_attr(
-    target_arch = "x86_64",
-    expect(unsafe_code, reason = "a processor's own instructions")
-)]
+#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a processor's own instructions"))]
 
 #[cfg(target_arch = "x86_64")]
 mod bf16;
