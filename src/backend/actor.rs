@@ -168,7 +168,7 @@ impl Actor {
             }
             Request::Models { id } => self.spawn(id, |token| {
                 work.answer(id, token, async move |work: Work| {
-                    let in_use = work.session().await?.spec.model.name.clone();
+                    let in_use = work.session().await?.model.name().to_owned();
                     Ok(Event::ModelsListed(id, choice::models(&work.hub, &in_use)))
                 })
             }),

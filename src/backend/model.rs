@@ -75,6 +75,11 @@ impl Model {
         })))
     }
 
+    /// What people know it as, however it is computed.
+    pub(super) fn name(&self) -> &str {
+        self.0.towers.checkpoint.name()
+    }
+
     pub(super) async fn embed_text(
         &self,
         text: String,

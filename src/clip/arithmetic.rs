@@ -7,9 +7,11 @@ use super::packed::Processor;
 
 /// What the towers are computed in. Sums are always in f32.
 ///
-/// A checkpoint has one fingerprint in all of them: over the random weights of
-/// the tests, embeddings in bf16 have a cosine of 0.9999 and more to those in
-/// f32, which is within what is tolerated, so they may meet in one collection.
+/// A checkpoint has one fingerprint in all of them but int8: over the random
+/// weights of the tests, embeddings in bf16 have a cosine of 0.9999 and more to
+/// those in f32, which is within what is tolerated, so they may meet in one
+/// collection. Those in int8 are further away, and have a fingerprint of their
+/// own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -22,6 +24,11 @@ pub enum Precision {
     /// Factors of products rounded to 8 significant bits, if the processor
     /// multiplies such; else f32.
     Bf16,
+    /// Factors of products rounded to whole numbers from -127 to 127 times a
+    /// scale, one of each row of activations and of each row of weights; if the
+    /// processor multiplies such, and if both towers can be packed for it. Else
+    /// what [`Precision::Bf16`] says.
+    Int8,
 }
 
 /// Which instructions may be used, if the processor has them.
@@ -47,15 +54,18 @@ pub struct Arithmetic {
 }
 
 impl Arithmetic {
-    /// By what is computed; candle, if there is none.
+    /// By what towers that can be packed are computed; candle, if there is none.
     pub(super) fn processor(self) -> Option<Processor> {
         match (self.instructions, self.precision) {
             (Instructions::Plain, _) => None,
             (Instructions::Avx2, _) => Processor::exact(true),
             (Instructions::Auto, Precision::F32) => Processor::exact(false),
-            (Instructions::Auto, Precision::Auto | Precision::Bf16) => {
-                Processor::rounding().or_else(|| Processor::exact(false))
-            }
+            (Instructions::Auto, Precision::Auto | Precision::Bf16) => near(),
+            (Instructions::Auto, Precision::Int8) => Processor::quantizing().or_else(near),
         }
     }
+}
+
+fn near() -> Option<Processor> {
+    Processor::rounding().or_else(|| Processor::exact(false))
 }

@@ -15,9 +15,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::arithmetic::Arithmetic;
-use super::config::Config;
+use super::arithmetic::{Arithmetic, Precision};
+use super::config::{Config, VisionConfig};
 use super::encoder::{PictureEncoder, TextEncoder};
+use super::packed::{self, Processor};
 use super::reader::TowerProgress;
 use super::weights::Weights;
 use super::{Error, Preprocessor, Tokenizer, bundled};
@@ -114,10 +115,26 @@ impl Checkpoint {
         .checked()
     }
 
-    /// What embeddings of this checkpoint have in common.
+    /// What people know it as.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What embeddings of this checkpoint have in common. Those in int8, if it
+    /// is what they are really computed in, are another model's.
     #[must_use]
     pub fn spec(&self) -> CollectionSpec {
-        let model = ModelId { name: self.name.clone(), fingerprint: self.fingerprint };
+        let (name, fingerprint) = (&self.name, self.fingerprint);
+        let model = match self.processor() {
+            Some(Processor::Int8(_)) => ModelId {
+                name: format!("{name} in int8"),
+                fingerprint: computed_otherwise(fingerprint, "int8"),
+            },
+            Some(Processor::Bf16(_) | Processor::Float(_)) | None => {
+                ModelId { name: name.clone(), fingerprint }
+            }
+        };
         CollectionSpec { model, dimension: self.config.dimension }
     }
 
@@ -133,7 +150,7 @@ impl Checkpoint {
                 Tokenizer::from_vocabulary(folder, self.context_length())?
             }
         };
-        let processor = self.arithmetic.processor();
+        let processor = self.processor();
         let weights = Arc::clone(&self.weights);
         TextEncoder::read(weights, &self.config, tokenizer, processor.as_ref(), progress)
     }
@@ -147,7 +164,7 @@ impl Checkpoint {
         &self,
         progress: &dyn Fn(TowerProgress),
     ) -> Result<PictureEncoder, Error> {
-        let processor = self.arithmetic.processor();
+        let processor = self.processor();
         PictureEncoder::read(&self.weights, &self.config, processor.as_ref(), progress)
     }
 
@@ -155,6 +172,26 @@ impl Checkpoint {
     #[must_use]
     pub fn preprocessor(&self) -> &Preprocessor {
         &self.preprocessor
+    }
+
+    /// By what the towers are computed, if they can be packed. In int8 are both
+    /// or none, so that texts are compared with pictures that are as exact.
+    fn processor(&self) -> Option<Processor> {
+        match self.arithmetic.processor() {
+            Some(Processor::Int8(_)) if !self.can_be_packed() => {
+                Arithmetic { precision: Precision::Bf16, ..self.arithmetic }.processor()
+            }
+            processor => processor,
+        }
+    }
+
+    /// Whether both towers can.
+    fn can_be_packed(&self) -> bool {
+        let pictures = match &self.config.vision {
+            VisionConfig::Vit(vit) => packed::fits_vit(vit),
+            VisionConfig::EfficientNet(_) => false,
+        };
+        pictures && packed::fits(&self.config.text.transformer)
     }
 
     fn context_length(&self) -> usize {
@@ -251,4 +288,9 @@ fn fingerprint(settings: &[&[u8]], weights: &Weights) -> Fingerprint {
         part(&data[last..]);
     }
     Fingerprint(digest.finalize().into())
+}
+
+/// Of the same checkpoint, computed in such a way that its embeddings differ.
+fn computed_otherwise(fingerprint: Fingerprint, way: &str) -> Fingerprint {
+    Fingerprint(Sha256::new().chain_update(fingerprint.0).chain_update(way).finalize().into())
 }

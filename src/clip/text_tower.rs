@@ -110,9 +110,10 @@ mod tests {
     use crate::clip::arithmetic::{Arithmetic, Instructions, Precision};
     use crate::domain::Embedding;
 
-    fn tower(precision: Precision, instructions: Instructions) -> TextTower {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-        let folder = folder.join("clip-tiny-heads-of-64");
+    const TINY: &str = "tests/fixtures/clip-tiny-heads-of-64";
+
+    fn tower(folder: &str, precision: Precision, instructions: Instructions) -> TextTower {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let config = Config::from_transformers(&std::fs::read(folder.join("config.json")).unwrap());
         let weights = Arc::new(Weights::map(&folder.join("model.safetensors")).unwrap());
         let processor = Arithmetic { precision, instructions }.processor();
@@ -121,20 +122,45 @@ mod tests {
 
     #[test]
     fn one_token_alone_and_as_many_as_there_may_be_are_embedded_as_by_candle() {
-        let candle = tower(Precision::F32, Instructions::Plain);
+        let candle = tower(TINY, Precision::F32, Instructions::Plain);
         let all: Vec<u32> = (0..77).map(|n| n * 9).collect();
         for (precision, instructions, least) in [
             (Precision::F32, Instructions::Avx2, 0.999_999),
             (Precision::F32, Instructions::Auto, 0.999_999),
             (Precision::Bf16, Instructions::Auto, 0.999_9),
+            (Precision::Int8, Instructions::Auto, 0.999),
         ] {
-            let tower = tower(precision, instructions);
+            let tower = tower(TINY, precision, instructions);
             for count in [1, 2, 5, 77] {
                 let [ours, theirs] = [&tower, &candle].map(|tower| {
                     Embedding::normalize(tower.embed(&all[..count]).unwrap()).unwrap()
                 });
                 let cosine = ours.similarity(&theirs).cosine();
                 assert!(cosine >= least, "{precision:?}, {count} tokens: {cosine}");
+            }
+        }
+    }
+    /// Its picture tower cannot be packed, so no user sees this; but no other
+    /// trained weights are here.
+    #[test]
+    fn the_trained_words_of_the_compact_model_are_alike_in_int8() {
+        use crate::clip::Tokenizer;
+
+        const FOLDER: &str = "models/compact";
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
+        let json = std::fs::read(folder.join("tokenizer.json")).unwrap();
+        let tokenizer = Tokenizer::from_json(&json, 32).unwrap();
+        let candle = tower(FOLDER, Precision::F32, Instructions::Plain);
+        let int8 = tower(FOLDER, Precision::Int8, Instructions::Auto);
+        for kind in ["car", "Audi TT", "convertible on a beach", "pickup, seen from behind"] {
+            for colour in ["red", "dark blue", "white", ""] {
+                for text in [format!("{colour} {kind}"), format!("a photo of a {colour} {kind}.")] {
+                    let ids = tokenizer.encode(&text).unwrap();
+                    let [ours, theirs] = [&int8, &candle]
+                        .map(|tower| Embedding::normalize(tower.embed(&ids).unwrap()).unwrap());
+                    let cosine = ours.similarity(&theirs).cosine();
+                    assert!(cosine >= 0.999_9, "{text:?}: {cosine}");
+                }
             }
         }
     }

@@ -61,7 +61,7 @@ impl Vit {
             positions: embedding("position_embedding.weight", &[patches + 1, width])?,
             norm: weights.layer_norm("vision_model.pre_layrnorm", width, eps)?,
         };
-        let trunk = match processor.filter(|_| packed::fits(&vit.transformer)) {
+        let trunk = match processor.filter(|_| packed::fits_vit(vit)) {
             Some(processor) => Trunk::Packed(PackedVit::read(weights, vit, embeddings, processor)?),
             None => Trunk::Plain(Plain::read(weights, vit, embeddings)?),
         };

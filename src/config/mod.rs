@@ -485,8 +485,8 @@ mod tests {
         let file = folder.path().join("config.toml");
         let dot_env = DotEnv::default();
         for (setting, variable, others) in [
-            ("precision", "CARLENS_PRECISION", ["auto", "f32", "bf16"]),
-            ("instructions", "CARLENS_INSTRUCTIONS", ["auto", "avx2", "plain"]),
+            ("precision", "CARLENS_PRECISION", ["auto", "f32", "bf16", "int8"].as_slice()),
+            ("instructions", "CARLENS_INSTRUCTIONS", &["auto", "avx2", "plain"]),
         ] {
             std::fs::write(&file, "").unwrap();
             let lookup = |name: &str| (name == variable).then(|| "best".into());

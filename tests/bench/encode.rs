@@ -1,5 +1,5 @@
-//! How long a tower of CLIP ViT-B/32's shape takes, in f32 and in bf16, beside
-//! candle.
+//! How long a tower of CLIP ViT-B/32's shape takes, in f32, in bf16 and in
+//! int8, beside candle.
 //!
 //! `cargo bench --bench encode`. The weights are random, as speed does not
 //! depend on them. The peer, candle, runs in turn with ours on the same threads,
@@ -21,26 +21,17 @@ use carlens::domain::Embedding;
 #[path = "../integration/support/random_checkpoint.rs"]
 mod random_checkpoint;
 
-use random_checkpoint::Shape;
+use random_checkpoint::VIT_B_32;
 
 const ROUNDS: usize = 7;
 
-/// Widths, layers and MLP widths as OpenAI's.
-const VIT_B_32: Shape = Shape {
-    image_size: 224,
-    patch_size: 32,
-    vision: [768, 12, 3072],
-    text: [512, 12, 2048],
-    projection: 512,
-    activation: "quick_gelu",
-};
-
 /// What is compared, the peer first.
-const WAYS: [(&str, Arithmetic); 4] = [
+const WAYS: [(&str, Arithmetic); 5] = [
     ("candle", way(Precision::F32, Instructions::Plain)),
     ("f32, AVX2", way(Precision::F32, Instructions::Avx2)),
     ("f32", way(Precision::F32, Instructions::Auto)),
     ("bf16", way(Precision::Bf16, Instructions::Auto)),
+    ("int8", way(Precision::Int8, Instructions::Auto)),
 ];
 
 const fn way(precision: Precision, instructions: Instructions) -> Arithmetic {

@@ -15,12 +15,16 @@ const CANDLE: Arithmetic = way(Precision::F32, Instructions::Plain);
 const F32: [Arithmetic; 2] =
     [way(Precision::F32, Instructions::Avx2), way(Precision::F32, Instructions::Auto)];
 const BF16: Arithmetic = way(Precision::Bf16, Instructions::Auto);
+const INT8: Arithmetic = way(Precision::Int8, Instructions::Auto);
 
 /// The most by which a component may differ in f32.
 const ROUNDING: f32 = 2e-6;
 
 /// The least cosine in bf16.
 const ALIKE: f32 = 0.9999;
+
+/// The least cosine in int8; 0.9996 is the least that was seen.
+const QUANTIZED: f32 = 0.999;
 
 const fn way(precision: Precision, instructions: Instructions) -> Arithmetic {
     Arithmetic { precision, instructions }
@@ -117,8 +121,11 @@ fn difference(ours: &Embedding, theirs: &Embedding) -> f32 {
 
 fn check(arithmetic: Arithmetic, ours: &Embedding, theirs: &Embedding, what: &str) {
     let (cosine, apart) = (ours.similarity(theirs).cosine(), difference(ours, theirs));
-    let fits =
-        if arithmetic.precision == Precision::F32 { apart <= ROUNDING } else { cosine >= ALIKE };
+    let fits = match arithmetic.precision {
+        Precision::F32 => apart <= ROUNDING,
+        Precision::Auto | Precision::Bf16 => cosine >= ALIKE,
+        Precision::Int8 => cosine >= QUANTIZED,
+    };
     assert!(fits, "{what}, {arithmetic:?}: cosine {cosine}, apart by {apart}");
 }
 
@@ -128,7 +135,7 @@ fn pictures_are_embedded_as_by_candle_in_every_arithmetic() {
         let checkpoint = Random::of(shape);
         let pictures = checkpoint.pixel_values(8);
         let theirs = checkpoint.pictures(CANDLE).embed(&pictures).unwrap();
-        for arithmetic in F32.into_iter().chain([BF16]) {
+        for arithmetic in F32.into_iter().chain([BF16, INT8]) {
             let encoder = checkpoint.pictures(arithmetic);
             for count in [1, 3, 8] {
                 let ours = encoder.embed(&pictures[..count]).unwrap();
@@ -148,7 +155,7 @@ fn texts_are_embedded_as_by_candle_in_every_arithmetic() {
         let candle = checkpoint.texts(CANDLE);
         let sentences = sentences(&candle);
         let theirs: Vec<_> = sentences.iter().map(|text| candle.embed(text).unwrap()).collect();
-        for arithmetic in F32.into_iter().chain([BF16]) {
+        for arithmetic in F32.into_iter().chain([BF16, INT8]) {
             let encoder = checkpoint.texts(arithmetic);
             for (text, theirs) in sentences.iter().zip(&theirs) {
                 let what = format!("{shape:?}, {text:?}");
@@ -184,5 +191,76 @@ fn what_the_processor_has_is_used() {
         assert!(apart(BF16, F32[1]) > 10.0 * ROUNDING);
         let auto = Arithmetic::default();
         assert!(apart(auto, BF16) <= 0.0);
+    }
+    if is_x86_feature_detected!("avx512vnni") {
+        assert!(apart(INT8, BF16) > 10.0 * ROUNDING);
+    } else {
+        assert!(apart(INT8, BF16) <= 0.0);
+    }
+}
+
+fn has_int8() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512f")
+        && std::arch::is_x86_feature_detected!("avx512vnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+#[test]
+fn in_int8_a_checkpoint_is_another_model_and_in_all_else_the_same() {
+    let checkpoint = Random::of(PLAIN);
+    let model = |arithmetic| checkpoint.open(arithmetic).spec().model;
+    let exact = model(CANDLE);
+    assert_eq!(exact.name, "random");
+    for arithmetic in F32.into_iter().chain([BF16, Arithmetic::default()]) {
+        assert_eq!(model(arithmetic), exact, "{arithmetic:?}");
+    }
+    // What is asked for is not what is computed.
+    for instructions in [Instructions::Avx2, Instructions::Plain] {
+        assert_eq!(model(way(Precision::Int8, instructions)), exact, "{instructions:?}");
+    }
+    let quantized = model(INT8);
+    if has_int8() {
+        assert_ne!(quantized, exact);
+        assert_eq!(quantized.name, "random in int8");
+        assert_eq!(model(INT8), quantized);
+        let other = Random::of(ODD).open(INT8).spec().model;
+        assert_ne!(other, quantized);
+    } else {
+        assert_eq!(quantized, exact);
+    }
+}
+
+#[test]
+fn a_checkpoint_of_which_one_tower_cannot_be_packed_is_not_computed_in_int8() {
+    for shape in [Shape { text: [64, 2, 100], ..PLAIN }, Shape { vision: [128, 2, 100], ..PLAIN }] {
+        let checkpoint = Random::of(shape);
+        assert_eq!(checkpoint.open(INT8).spec(), checkpoint.open(BF16).spec(), "{shape:?}");
+        let picture = checkpoint.pixel_values(1);
+        let [ours, theirs] = [INT8, BF16].map(|arithmetic| {
+            let texts = checkpoint.texts(arithmetic);
+            let picture = checkpoint.pictures(arithmetic).embed(&picture).unwrap();
+            [picture[0].clone(), texts.embed("a red car by the sea").unwrap()]
+        });
+        assert_eq!(ours, theirs, "{shape:?}");
+    }
+    let compact = Checkpoint::bundled().unwrap();
+    assert_eq!(compact.clone().computed(INT8).spec(), compact.spec());
+}
+
+/// More pictures than go through the layers together.
+#[test]
+fn many_pictures_are_embedded_as_one_after_the_other() {
+    let checkpoint = Random::of(MANY);
+    let pictures = checkpoint.pixel_values(9);
+    for arithmetic in [F32[0], F32[1], BF16, INT8] {
+        let encoder = checkpoint.pictures(arithmetic);
+        let alone = |picture| encoder.embed(std::slice::from_ref(picture)).unwrap();
+        let alone: Vec<_> = pictures.iter().flat_map(alone).collect();
+        for (one, other) in encoder.embed(&pictures).unwrap().iter().zip(&alone) {
+            let apart = difference(one, other);
+            assert!(apart <= ROUNDING, "{arithmetic:?}: {apart}");
+        }
     }
 }

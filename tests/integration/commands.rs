@@ -542,6 +542,34 @@ fn models_never_mix_and_have_spaces_side_by_side() {
     assert_eq!(status["spaces"].as_array().unwrap().len(), 2);
 }
 
+/// On a processor that has no such products there is nothing to tell apart.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn what_was_loaded_in_int8_is_searched_in_int8_alone() {
+    if !std::arch::is_x86_feature_detected!("avx512vnni") {
+        return;
+    }
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg", "car-002.jpg"]);
+    let model = fixture("clip-tiny-heads-of-64");
+    let run = |precision: &str, command: &[&OsStr]| {
+        let flags = ["--precision", precision, "--model"].map(OsStr::new);
+        machine.run(flags.iter().copied().chain([model.as_os_str()]).chain(command.iter().copied()))
+    };
+    let load = [OsStr::new("load"), folder.as_os_str()];
+    let search = ["search", "red"].map(OsStr::new);
+    run("int8", &load).ends(0);
+    let found = run("int8", &search).ends(0).out();
+    let refused = run("auto", &search).ends(2).complains("holds nothing embedded by");
+    refused.complains("clip-tiny-heads-of-64 in int8 (");
+    let loaded = run("bf16", &load).ends(0);
+    loaded.complains("clip-tiny-heads-of-64 in int8, which stay as they are");
+    run("f32", &search).ends(0);
+    assert_eq!(run("int8", &search).ends(0).out(), found);
+    let status = run("int8", &["status"].map(OsStr::new)).ends(0).out();
+    assert!(status.contains("clip-tiny-heads-of-64 in int8"), "{status}");
+}
+
 #[test]
 fn without_a_terminal_the_commands_are_named() {
     let ran = Machine::new().run::<&str>([]).ends(2).complains("carlens search");

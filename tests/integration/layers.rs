@@ -58,7 +58,7 @@ fn no_layer_looks_up_or_sideways() {
 #[test]
 fn few_files_are_unsafe() {
     let few = [
-        "clip/packed/bf16.rs",
+        "clip/packed/avx512",
         "clip/weights.rs",
         "store/embedded/sidecar",
         "store/scan.rs",

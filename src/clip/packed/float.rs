@@ -1,10 +1,12 @@
 //! Products in f32, written once for vectors of any length.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use super::PANEL;
-use super::kernel::{Kernel, Rows, Vectors};
-use super::matrix::Aligned;
+use super::kernel::{Kernel, Rows, Vectors, tile_rows};
+use super::matrix::{Factor, Matrix, Weights};
 
 /// Products in f32.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +25,15 @@ impl WithSimd for Columns {
 }
 
 impl Kernel for Float {
-    type Word = f32;
+    type Part = f32;
+    type Whole = ();
+    type Weights = Weights<f32>;
 
     /// `[panels][PANEL / columns][inputs][columns]`.
-    fn pack(&self, weight: &[f32], inputs: usize) -> Aligned<f32> {
+    fn pack(&self, weight: &[f32], inputs: usize) -> Weights<f32> {
         let columns = self.0.run(Columns);
-        let mut packed = Aligned::zeros(weight.len());
-        let blocks = packed.as_mut_slice().chunks_exact_mut(inputs * columns);
+        let mut packed = Weights::zeros(weight.len() / inputs / PANEL, inputs);
+        let blocks = packed.panels_mut().flat_map(|panel| panel.chunks_exact_mut(inputs * columns));
         for (block, rows) in blocks.zip(weight.chunks_exact(inputs * columns)) {
             for (column, row) in rows.chunks_exact(inputs).enumerate() {
                 for (to, value) in block[column..].iter_mut().step_by(columns).zip(row) {
@@ -40,12 +44,22 @@ impl Kernel for Float {
         packed
     }
 
-    fn round(&self, values: &[f32], words: &mut [f32]) {
-        words.copy_from_slice(values);
+    fn round(&self, values: &[f32], parts: &mut [f32]) {
+        parts.copy_from_slice(values);
     }
 
-    fn multiply(&self, rows: Rows<'_, f32>, weights: &[f32], out: &mut [f32]) {
-        self.0.run(Multiply { rows, weights, out });
+    fn complete(&self, _: &Matrix<f32>, (): &mut ()) {}
+
+    fn multiply(
+        &self,
+        factor: &Factor<Self>,
+        rows: Range<usize>,
+        weights: &Weights<f32>,
+        panel: usize,
+        out: &mut [f32],
+    ) {
+        let rows = Rows::of(factor.parts(), rows);
+        self.0.run(Multiply { rows, weights: weights.panel(panel), out });
     }
 
     fn vectors(&self) -> Vectors {
@@ -78,14 +92,14 @@ impl Multiply<'_> {
         for (weights, first) in weights.chunks_exact(block).zip((0..PANEL).step_by(columns)) {
             let mut done = 0;
             while done < rows.count {
-                let rows = Rows { first: rows.first + done, count: rows.count - done, ..rows };
+                let rows = rows.after(done);
                 let out = &mut out[done * PANEL + first..];
-                done += match rows.count {
+                done += match tile_rows(rows.count) {
                     1 => tile::<S, 1, V>(simd, rows, weights, out),
                     2 => tile::<S, 2, V>(simd, rows, weights, out),
                     3 => tile::<S, 3, V>(simd, rows, weights, out),
-                    4 | 8 => tile::<S, 4, V>(simd, rows, weights, out),
-                    5 | 10 => tile::<S, 5, V>(simd, rows, weights, out),
+                    4 => tile::<S, 4, V>(simd, rows, weights, out),
+                    5 => tile::<S, 5, V>(simd, rows, weights, out),
                     _ => tile::<S, 6, V>(simd, rows, weights, out),
                 };
             }

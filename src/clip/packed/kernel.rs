@@ -1,27 +1,46 @@
 //! What depends on the processor: products of packed matrices.
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::bf16::Bf16;
+use super::avx512::{Bf16, Int8};
 use super::float::Float;
-use super::matrix::Aligned;
+use super::matrix::{Factor, Matrix};
+
+/// Rows that a product has in registers at most.
+const TILE: usize = 6;
 
 /// A way to multiply.
 pub(in crate::clip) trait Kernel: Clone + Debug + Send + Sync {
-    /// What a factor is made of.
-    type Word: Copy + Default + Debug + Send + Sync;
+    /// What a factor is written in, panel by panel.
+    type Part: Copy + Default + Debug + Send + Sync;
 
-    /// Packs `[outputs, inputs]`, row after row, both multiples of a panel, as
-    /// [`Kernel::multiply`] reads it: panel of outputs after panel of outputs.
-    fn pack(&self, weight: &[f32], inputs: usize) -> Aligned<Self::Word>;
+    /// What can only be made of rows that are written whole.
+    type Whole: Default + Debug + Send + Sync;
 
-    /// Rounds as many values as there are words.
-    fn round(&self, values: &[f32], words: &mut [Self::Word]);
+    /// Weights as [`Kernel::multiply`] reads them.
+    type Weights: Debug + Send + Sync;
 
-    /// Writes the product of some rows with one panel of packed weights.
-    fn multiply(&self, rows: Rows<'_, Self::Word>, weights: &[Self::Word], out: &mut [f32]);
+    /// Packs `[outputs, inputs]`, row after row, both multiples of a panel.
+    fn pack(&self, weight: &[f32], inputs: usize) -> Self::Weights;
+
+    /// Rounds as many values as there are parts.
+    fn round(&self, values: &[f32], parts: &mut [Self::Part]);
+
+    /// Makes what a product reads of parts that are all written.
+    fn complete(&self, parts: &Matrix<Self::Part>, whole: &mut Self::Whole);
+
+    /// Writes the product of some rows with one panel of outputs.
+    fn multiply(
+        &self,
+        factor: &Factor<Self>,
+        rows: Range<usize>,
+        weights: &Self::Weights,
+        panel: usize,
+        out: &mut [f32],
+    );
 
     /// The vectors for everything else.
     fn vectors(&self) -> Vectors;
@@ -29,7 +48,7 @@ pub(in crate::clip) trait Kernel: Clone + Debug + Send + Sync {
 
 /// Some rows of a matrix in panels: `count` of them from `first` on.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::clip) struct Rows<'a, T> {
+pub(super) struct Rows<'a, T> {
     /// All panels of the matrix.
     pub(super) values: &'a [T],
     /// How many rows the matrix has.
@@ -38,11 +57,35 @@ pub(in crate::clip) struct Rows<'a, T> {
     pub(super) count: usize,
 }
 
+impl<'a, T: Copy + Default> Rows<'a, T> {
+    pub(super) fn of(matrix: &'a Matrix<T>, rows: Range<usize>) -> Self {
+        Self { values: matrix.values(), of: matrix.rows(), first: rows.start, count: rows.len() }
+    }
+
+    /// Without so many at the beginning.
+    #[inline(always)]
+    pub(super) fn after(self, done: usize) -> Self {
+        Self { first: self.first + done, count: self.count - done, ..self }
+    }
+}
+
+/// How many rows to multiply next where `left` are left: no tile is much smaller
+/// than the others, as a small one takes almost as long.
+#[inline(always)]
+pub(super) fn tile_rows(left: usize) -> usize {
+    left.div_ceil(left.div_ceil(TILE))
+}
+
 /// Which vectors the processor has, of those that are worth it.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::clip) struct Vectors(Arch);
 
 impl Vectors {
+    /// All that it has.
+    pub(super) fn best() -> Self {
+        Self(Arch::new())
+    }
+
     /// Runs `work` with them.
     pub(super) fn run<W: WithSimd>(self, work: W) -> W::Output {
         self.0.dispatch(work)
@@ -64,6 +107,8 @@ impl WithSimd for Lanes {
 /// What the processor can do that this program has a use for.
 #[derive(Clone, Debug)]
 pub(in crate::clip) enum Processor {
+    /// Products of vectors in int8.
+    Int8(Int8),
     /// Products of vectors in bf16.
     Bf16(Bf16),
     /// Vectors of eight f32 and more.
@@ -85,31 +130,39 @@ impl Processor {
 
     /// With products in bf16, if the processor has them.
     pub(in crate::clip) fn rounding() -> Option<Self> {
-        Bf16::detect(Vectors(Arch::new())).map(Self::Bf16)
+        Bf16::detect(Vectors::best()).map(Self::Bf16)
+    }
+
+    /// With products in int8, if the processor has them.
+    pub(in crate::clip) fn quantizing() -> Option<Self> {
+        Int8::detect(Vectors::best()).map(Self::Int8)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::PANEL;
-    use super::super::matrix::Matrix;
-    use super::super::oracle::{dot, noise, processors, to_bf16};
+    use super::super::oracle::{dot, noise, processors, through_int8, to_bf16};
     use super::*;
 
     /// Of `rows` rows from the second on with two panels of weights.
-    fn check<K: Kernel>(kernel: &K, to_word: impl Fn(f32) -> f32, rows: usize, inputs: usize) {
+    fn check<K: Kernel>(
+        kernel: &K,
+        round: impl Fn(&[f32]) -> Vec<f32>,
+        rows: usize,
+        inputs: usize,
+    ) {
         let xs = noise(1, (rows + 2) * inputs);
         let weight = noise(2, 2 * PANEL * inputs);
         let plain = Matrix::from_rows(&xs, inputs);
-        let mut factor = Matrix::new(plain.rows(), plain.panels());
-        kernel.round(plain.values(), factor.values_mut());
+        let mut factor = Factor::new(plain.rows(), plain.panels());
+        factor.write(kernel, |parts| kernel.round(plain.values(), parts.values_mut()));
         let packed = kernel.pack(&weight, inputs);
-        let [xs, weight] = [xs, weight].map(|of| of.into_iter().map(&to_word).collect::<Vec<_>>());
+        let [xs, weight] =
+            [xs, weight].map(|of| of.chunks(inputs).flat_map(&round).collect::<Vec<_>>());
         for panel in 0..2 {
             let mut out = vec![f32::NAN; rows * PANEL];
-            let these = Rows { values: factor.values(), of: rows + 2, first: 1, count: rows };
-            let length = inputs * PANEL;
-            kernel.multiply(these, &packed.as_slice()[panel * length..][..length], &mut out);
+            kernel.multiply(&factor, 1..rows + 1, &packed, panel, &mut out);
             for (n, value) in out.iter().enumerate() {
                 let (row, column) = (n / PANEL + 1, panel * PANEL + n % PANEL);
                 let (sum, size) =
@@ -128,10 +181,28 @@ mod tests {
         for processor in processors() {
             for (rows, inputs) in (1..=14).map(|rows| (rows, 128)).chain([(48, 64), (50, 192)]) {
                 match &processor {
-                    Processor::Bf16(kernel) => check(kernel, to_bf16, rows, inputs),
-                    Processor::Float(kernel) => check(kernel, |x| x, rows, inputs),
+                    Processor::Int8(kernel) => check(kernel, through_int8, rows, inputs),
+                    Processor::Bf16(kernel) => {
+                        let round = |row: &[f32]| row.iter().map(|x| to_bf16(*x)).collect();
+                        check(kernel, round, rows, inputs);
+                    }
+                    Processor::Float(kernel) => check(kernel, <[f32]>::to_vec, rows, inputs),
                 }
             }
+        }
+    }
+
+    #[test]
+    fn rows_are_shared_out_evenly_among_the_fewest_tiles() {
+        for rows in 1..=61 {
+            let mut tiles = Vec::new();
+            let mut left = rows;
+            while left > 0 {
+                tiles.push(tile_rows(left));
+                left -= tiles[tiles.len() - 1];
+            }
+            assert_eq!(tiles.len(), rows.div_ceil(TILE), "{tiles:?}");
+            assert!(tiles[0] <= TILE && tiles[0] - tiles[tiles.len() - 1] <= 1, "{tiles:?}");
         }
     }
 

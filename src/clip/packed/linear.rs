@@ -6,18 +6,18 @@ use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
 use super::PANEL;
-use super::kernel::{Kernel, Rows};
-use super::matrix::{Aligned, Matrix};
+use super::kernel::Kernel;
+use super::matrix::{Factor, Matrix};
 use crate::clip::activation::Activation;
 
-/// Rows that are multiplied together: what comes out of them stays in the
-/// nearest cache.
-const BLOCK: usize = 48;
+/// Rows that are multiplied together at most: what comes out of them stays in
+/// the nearest cache.
+const BLOCK: usize = 60;
 
 /// `x · Wᵀ + b`.
 #[derive(Debug)]
 pub(super) struct PackedLinear<K: Kernel> {
-    weights: Aligned<K::Word>,
+    weights: K::Weights,
     bias: Vec<f32>,
     inputs: usize,
 }
@@ -57,37 +57,30 @@ impl<K: Kernel> PackedLinear<K> {
     fn apply<T: Copy + Default + Send + Sync>(
         &self,
         kernel: &K,
-        xs: &Matrix<K::Word>,
+        xs: &Factor<K>,
         first: usize,
         out: &mut Matrix<T>,
         end: impl Fn(&mut [f32], &[f32], &mut [T]) + Sync,
     ) {
         let rows = out.rows();
+        // None is much smaller than the others.
+        let block = rows.div_ceil(rows.div_ceil(BLOCK));
         let panels = out.values_mut().par_chunks_exact_mut(rows * PANEL);
         panels.enumerate().for_each(|(panel, out)| {
             let panel = first + panel;
-            let weights = &self.weights.as_slice()[panel * self.inputs * PANEL..];
-            let weights = &weights[..self.inputs * PANEL];
             let bias = &self.bias[panel * PANEL..][..PANEL];
-            out.par_chunks_mut(BLOCK * PANEL).enumerate().for_each(|(block, out)| {
+            out.par_chunks_mut(block * PANEL).enumerate().for_each(|(n, out)| {
                 let mut product = Scratch([0.0; BLOCK * PANEL]);
                 let product = &mut product.0[..out.len()];
-                let count = out.len() / PANEL;
-                let rows = Rows { values: xs.values(), of: rows, first: block * BLOCK, count };
-                kernel.multiply(rows, weights, product);
+                let rows = n * block..n * block + out.len() / PANEL;
+                kernel.multiply(xs, rows, &self.weights, panel, product);
                 end(product, bias, out);
             });
         });
     }
 
     /// The panels of outputs from `first` on, as many as there are in `out`.
-    pub(super) fn forward(
-        &self,
-        kernel: &K,
-        xs: &Matrix<K::Word>,
-        first: usize,
-        out: &mut Matrix<f32>,
-    ) {
+    pub(super) fn forward(&self, kernel: &K, xs: &Factor<K>, first: usize, out: &mut Matrix<f32>) {
         self.apply(kernel, xs, first, out, |product, bias, out| {
             for (product, out) in product.chunks_exact(PANEL).zip(out.chunks_exact_mut(PANEL)) {
                 for ((out, value), bias) in out.iter_mut().zip(product).zip(bias) {
@@ -98,7 +91,7 @@ impl<K: Kernel> PackedLinear<K> {
     }
 
     /// Adds what comes out to `out`.
-    pub(super) fn add(&self, kernel: &K, xs: &Matrix<K::Word>, out: &mut Matrix<f32>) {
+    pub(super) fn add(&self, kernel: &K, xs: &Factor<K>, out: &mut Matrix<f32>) {
         self.apply(kernel, xs, 0, out, |product, bias, out| {
             for (product, out) in product.chunks_exact(PANEL).zip(out.chunks_exact_mut(PANEL)) {
                 for ((out, value), bias) in out.iter_mut().zip(product).zip(bias) {
@@ -112,14 +105,16 @@ impl<K: Kernel> PackedLinear<K> {
     pub(super) fn activate(
         &self,
         kernel: &K,
-        xs: &Matrix<K::Word>,
+        xs: &Factor<K>,
         activation: Activation,
-        out: &mut Matrix<K::Word>,
+        out: &mut Factor<K>,
     ) {
         let vectors = kernel.vectors();
-        self.apply(kernel, xs, 0, out, |product, bias, out| {
-            vectors.run(super::norm::Activate { values: product, bias, activation });
-            kernel.round(product, out);
+        out.write(kernel, |parts| {
+            self.apply(kernel, xs, 0, parts, |product, bias, out| {
+                vectors.run(super::norm::Activate { values: product, bias, activation });
+                kernel.round(product, out);
+            });
         });
     }
 }
@@ -133,7 +128,7 @@ mod tests {
     use candle_core::{Device, Tensor};
 
     use super::super::kernel::Processor;
-    use super::super::oracle::{dot, noise, processors, to_bf16};
+    use super::super::oracle::{dot, noise, processors, through_int8, to_bf16};
     use super::*;
 
     const ROWS: usize = 50;
@@ -142,12 +137,12 @@ mod tests {
     /// Of each layer.
     const OUTPUTS: usize = PANEL;
 
-    /// Two layers side by side, as they are packed and in f64. Words are rounded
-    /// by at most `step`.
+    /// Two layers side by side, as they are packed and in f64. Parts of a factor
+    /// are rounded by at most `step`.
     fn check<K: Kernel>(
         kernel: &K,
-        to_word: impl Fn(f32) -> f32,
-        from_word: impl Fn(K::Word) -> f32,
+        round: impl Fn(&[f32]) -> Vec<f32>,
+        from_part: impl Fn(K::Part) -> f32,
         step: f64,
     ) {
         let tensor = |values: &[f32], shape: &[usize]| {
@@ -166,13 +161,12 @@ mod tests {
         for row in xs.chunks_exact(INPUTS) {
             whole.extend(row);
             // Times the zeros there, anything is nothing.
-            whole.resize(whole.len().next_multiple_of(192), 1.0);
+            whole.resize(whole.len().next_multiple_of(192), 0.5);
         }
         let plain = Matrix::from_rows(&whole, 192);
-        let mut factor = Matrix::new(ROWS, 3);
-        kernel.round(plain.values(), factor.values_mut());
+        let mut factor = Factor::new(ROWS, 3);
+        factor.write(kernel, |parts| kernel.round(plain.values(), parts.values_mut()));
         let expected = |row: usize, column: usize| {
-            let round = |of: &[f32]| of.iter().map(|x| to_word(*x)).collect::<Vec<_>>();
             let xs = round(&xs[row * INPUTS..][..INPUTS]);
             let weight = round(&weight[column * INPUTS..][..INPUTS]);
             dot(&xs, &weight).0 + bias.get(column).map_or(0.0, |bias| f64::from(*bias))
@@ -182,7 +176,7 @@ mod tests {
         packed.forward(kernel, &factor, 1, &mut second);
         let mut sum = Matrix::from_rows(&vec![3.0; ROWS * 2 * OUTPUTS], 2 * OUTPUTS);
         packed.add(kernel, &factor, &mut sum);
-        let mut active = Matrix::new(ROWS, 2);
+        let mut active = Factor::new(ROWS, 2);
         packed.activate(kernel, &factor, Activation::QuickGelu, &mut active);
         for row in 0..ROWS {
             for column in 0..2 * OUTPUTS {
@@ -190,7 +184,7 @@ mod tests {
                 let expected = expected(row, column);
                 let near = |value: f32, expected: f64| (f64::from(value) - expected).abs() <= 1e-5;
                 let quick = expected / (1.0 + (-1.702 * expected).exp());
-                let value = from_word(active.part(panel, row)[n]);
+                let value = from_part(active.parts().part(panel, row)[n]);
                 let error = (f64::from(value) - quick).abs();
                 assert!(error <= 1e-5 + step * quick.abs(), "({row}, {column}): {value}, {quick}");
                 let added = sum.part(panel, row)[n];
@@ -207,13 +201,15 @@ mod tests {
     fn layers_side_by_side_give_what_each_of_them_gives() {
         for processor in processors() {
             match &processor {
+                // What is activated is quantised only when it is complete.
+                Processor::Int8(kernel) => check(kernel, through_int8, |x| x, 0.0),
                 Processor::Bf16(kernel) => check(
                     kernel,
-                    to_bf16,
+                    |row| row.iter().map(|x| to_bf16(*x)).collect(),
                     |word| f32::from_bits(u32::from(word) << 16),
                     1.0 / 256.0,
                 ),
-                Processor::Float(kernel) => check(kernel, |x| x, |x| x, 0.0),
+                Processor::Float(kernel) => check(kernel, <[f32]>::to_vec, |x| x, 0.0),
             }
         }
     }

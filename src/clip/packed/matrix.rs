@@ -1,6 +1,7 @@
 //! A matrix of activations, in panels of columns.
 
 use super::PANEL;
+use super::kernel::Kernel;
 
 /// Bytes of a cache line: a vector that lies across two takes twice the time.
 const LINE: usize = 64;
@@ -33,7 +34,7 @@ impl<T: Copy + Default> Aligned<T> {
 
 /// `[panels][rows][PANEL]`: `rows` rows of `panels` times [`PANEL`] values.
 #[derive(Clone, Debug)]
-pub(super) struct Matrix<T> {
+pub(in crate::clip) struct Matrix<T> {
     values: Aligned<T>,
     rows: usize,
 }
@@ -82,6 +83,56 @@ impl<T: Copy + Default> Matrix<T> {
             to.copy_from_slice(self.part(panel, row));
         }
         picked
+    }
+}
+
+/// Weights, panel of outputs after panel of outputs.
+#[derive(Clone, Debug)]
+pub(in crate::clip) struct Weights<T> {
+    words: Aligned<T>,
+    /// Words of a panel.
+    panel: usize,
+}
+
+impl<T: Copy + Default> Weights<T> {
+    pub(super) fn zeros(panels: usize, inputs: usize) -> Self {
+        Self { words: Aligned::zeros(panels * inputs * PANEL), panel: inputs * PANEL }
+    }
+
+    pub(super) fn panel(&self, panel: usize) -> &[T] {
+        &self.words.as_slice()[panel * self.panel..][..self.panel]
+    }
+
+    pub(super) fn panels_mut(&mut self) -> impl Iterator<Item = &mut [T]> {
+        self.words.as_mut_slice().chunks_exact_mut(self.panel)
+    }
+}
+
+/// One side of a product: what is read of it has always been completed.
+#[derive(Debug)]
+pub(in crate::clip) struct Factor<K: Kernel> {
+    parts: Matrix<K::Part>,
+    whole: K::Whole,
+}
+
+impl<K: Kernel> Factor<K> {
+    /// Memory for one.
+    pub(super) fn new(rows: usize, panels: usize) -> Self {
+        Self { parts: Matrix::new(rows, panels), whole: K::Whole::default() }
+    }
+
+    /// Has all of its parts written.
+    pub(super) fn write(&mut self, kernel: &K, write: impl FnOnce(&mut Matrix<K::Part>)) {
+        write(&mut self.parts);
+        kernel.complete(&self.parts, &mut self.whole);
+    }
+
+    pub(super) fn parts(&self) -> &Matrix<K::Part> {
+        &self.parts
+    }
+
+    pub(super) fn whole(&self) -> &K::Whole {
+        &self.whole
     }
 }
 

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! What depends on the processor is a [`kernel::Kernel`]. All arithmetic in f32 is
-//! written once for all vector lengths; only the products in bf16 use a
-//! processor's own instructions, in [`bf16`], the one module that is unsafe.
+//! written once for all vector lengths; only the products in bf16 and in int8 use
+//! a processor's own instructions, in [`avx512`], the one module that is unsafe.
 //! Towers of other shapes than these, and other processors, are candle's.
 
 #![expect(
@@ -23,7 +23,7 @@
 )]
 
 mod attention;
-mod bf16;
+mod avx512;
 mod float;
 mod kernel;
 mod linear;
@@ -36,7 +36,11 @@ mod vit;
 
 pub(super) use kernel::Processor;
 pub(super) use stack::{PackedStack, PackedText, fits};
-pub(super) use vit::{Embeddings, PackedVit};
+pub(super) use vit::{Embeddings, PackedVit, fits as fits_vit};
 
 /// Columns that lie together, and components of a head.
 const PANEL: usize = 64;
+
+/// Inputs of a layer at most: the sum of so many products of 127 and 127 is less
+/// than an i32 holds.
+const INPUTS: usize = 1 << 16;

@@ -9,7 +9,7 @@ use rayon::slice::ParallelSliceMut as _;
 use super::PANEL;
 use super::float::Float;
 use super::kernel::{Kernel, Vectors};
-use super::matrix::Matrix;
+use super::matrix::{Factor, Matrix};
 use crate::clip::activation::Activation;
 
 /// Rows that are normalised together.
@@ -46,14 +46,13 @@ impl PackedNorm {
     }
 
     /// As a factor of the next product.
-    pub(super) fn forward<K: Kernel>(
-        &self,
-        kernel: &K,
-        xs: &Matrix<f32>,
-        out: &mut Matrix<K::Word>,
-    ) {
+    pub(super) fn forward<K: Kernel>(&self, kernel: &K, xs: &Matrix<f32>, out: &mut Factor<K>) {
+        out.write(kernel, |parts| self.write(kernel, xs, parts));
+    }
+
+    fn write<K: Kernel>(&self, kernel: &K, xs: &Matrix<f32>, out: &mut Matrix<K::Part>) {
         let moments = self.measured(kernel.vectors(), xs);
-        let normalize = |(panel, out): (usize, &mut [K::Word])| {
+        let normalize = |(panel, out): (usize, &mut [K::Part])| {
             let (weight, bias) = (&self.weight[panel * PANEL..], &self.bias[panel * PANEL..]);
             let mut values = [0.0; PANEL];
             let parts = xs.panel(panel).chunks_exact(PANEL).zip(out.chunks_exact_mut(PANEL));
@@ -89,7 +88,7 @@ impl PackedNorm {
     /// As it is.
     pub(super) fn normalized(&self, vectors: Vectors, xs: &Matrix<f32>) -> Matrix<f32> {
         let mut out = Matrix::new(xs.rows(), xs.panels());
-        self.forward(&Float(vectors), xs, &mut out);
+        self.write(&Float(vectors), xs, &mut out);
         out
     }
 }

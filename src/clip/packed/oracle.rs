@@ -4,16 +4,15 @@ use super::kernel::{Processor, Vectors};
 
 /// Every processor that this one can pass for.
 pub(super) fn processors() -> Vec<Processor> {
-    [Processor::exact(true), Processor::exact(false), Processor::rounding()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let exact = [Processor::exact(true), Processor::exact(false)];
+    let others = [Processor::rounding(), Processor::quantizing()];
+    exact.into_iter().chain(others).flatten().collect()
 }
 
 /// The vectors of these.
 pub(super) fn vectors() -> Vec<Vectors> {
     let of = |processor| match processor {
-        Processor::Bf16(_) => None,
+        Processor::Int8(_) | Processor::Bf16(_) => None,
         Processor::Float(kernel) => Some(kernel.0),
     };
     processors().into_iter().filter_map(of).collect()
@@ -37,6 +36,22 @@ pub(super) fn noise(seed: u32, count: usize) -> Vec<f32> {
 pub(super) fn to_bf16(value: f32) -> f32 {
     let bits = value.to_bits();
     f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
+}
+
+/// A scale, and the whole numbers from -127 to 127 that it makes a row of.
+pub(super) fn to_int8(row: &[f32]) -> (f32, Vec<i32>) {
+    let most = row.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+    #[expect(clippy::cast_possible_truncation, reason = "whole numbers of 8 bits")]
+    let whole = row.iter().map(|value| (value * (127.0 / most)).round_ties_even() as i32);
+    (most / 127.0, whole.collect())
+}
+
+/// The same as values.
+pub(super) fn through_int8(row: &[f32]) -> Vec<f32> {
+    let (scale, whole) = to_int8(row);
+    #[expect(clippy::cast_precision_loss, reason = "whole numbers of 8 bits")]
+    let value = |whole| whole as f32 * scale;
+    whole.into_iter().map(value).collect()
 }
 
 /// The sum of the products, and that of their sizes.

@@ -7,15 +7,15 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
-use super::PANEL;
 pub(in crate::clip) use super::attention::Sight;
 use super::attention::{Attend, Scratch};
-use super::bf16::Bf16;
+use super::avx512::{Bf16, Int8};
 use super::float::Float;
 use super::kernel::{Kernel, Processor};
 use super::linear::PackedLinear;
-use super::matrix::Matrix;
+use super::matrix::{Factor, Matrix};
 use super::norm::PackedNorm;
+use super::{INPUTS, PANEL};
 use crate::clip::Error;
 use crate::clip::activation::Activation;
 use crate::clip::config::TransformerConfig;
@@ -26,6 +26,7 @@ use crate::clip::transformer;
 /// The layers, for the processor that they are packed for.
 #[derive(Debug)]
 pub(in crate::clip) enum PackedStack {
+    Int8(Stack<Int8>),
     Bf16(Stack<Bf16>),
     Float(Stack<Float>),
 }
@@ -60,16 +61,17 @@ pub(in crate::clip) struct Question {
 
 /// What one layer after the other writes to.
 struct Buffers<K: Kernel> {
-    factor: Matrix<K::Word>,
+    factor: Factor<K>,
     attention: Matrix<f32>,
-    hidden: Matrix<K::Word>,
+    hidden: Factor<K>,
 }
 
 /// Whether layers of this shape can be packed: heads and widths are whole
-/// panels.
+/// panels, and sums of products do not overflow.
 pub(in crate::clip) fn fits(config: &TransformerConfig) -> bool {
     let TransformerConfig { width, heads, mlp_width, layers, .. } = *config;
-    width == heads * PANEL && mlp_width % PANEL == 0 && layers > 0
+    let is_whole = width == heads * PANEL && mlp_width % PANEL == 0;
+    is_whole && width.max(mlp_width) <= INPUTS && layers > 0
 }
 
 impl PackedStack {
@@ -81,6 +83,7 @@ impl PackedStack {
         processor: &Processor,
     ) -> Result<Self, Error> {
         Ok(match processor {
+            Processor::Int8(kernel) => Self::Int8(Stack::read(weights, tower, config, kernel)?),
             Processor::Bf16(kernel) => Self::Bf16(Stack::read(weights, tower, config, kernel)?),
             Processor::Float(kernel) => Self::Float(Stack::read(weights, tower, config, kernel)?),
         })
@@ -108,27 +111,26 @@ impl<K: Kernel> Stack<K> {
         let Some((last, layers)) = self.layers.split_last() else { return xs };
         let (rows, panels) = (xs.rows(), xs.panels());
         let mut buffers = Buffers {
-            factor: Matrix::new(rows, panels),
+            factor: Factor::new(rows, panels),
             attention: Matrix::new(rows, 3 * panels),
-            hidden: Matrix::new(rows, last.fc1.panels()),
+            hidden: Factor::new(rows, last.fc1.panels()),
         };
         for layer in layers {
             layer.attend(&self.kernel, &xs, question, &mut buffers);
             layer.finish(&self.kernel, self.activation, &mut xs, &mut buffers);
         }
         last.norm1.forward(&self.kernel, &xs, &mut buffers.factor);
-        let Question { tokens, kept, .. } = question;
-        let mut queries = Matrix::new(rows / tokens, panels);
-        let factor = buffers.factor.every(kept, tokens);
-        last.attention.forward(&self.kernel, &factor, 0, &mut queries);
         let mut rest = Matrix::new(rows, 2 * panels);
         last.attention.forward(&self.kernel, &buffers.factor, panels, &mut rest);
+        let Question { tokens, kept, .. } = question;
         let mut xs = xs.every(kept, tokens);
         let mut buffers = Buffers {
-            factor,
-            attention: queries,
-            hidden: Matrix::new(rows / tokens, last.fc1.panels()),
+            factor: Factor::new(xs.rows(), panels),
+            attention: Matrix::new(xs.rows(), panels),
+            hidden: Factor::new(xs.rows(), last.fc1.panels()),
         };
+        last.norm1.forward(&self.kernel, &xs, &mut buffers.factor);
+        last.attention.forward(&self.kernel, &buffers.factor, 0, &mut buffers.attention);
         attend(&self.kernel, &buffers.attention, &rest, 0, question, kept, &mut buffers.factor);
         last.finish(&self.kernel, self.activation, &mut xs, &mut buffers);
         xs
@@ -182,13 +184,13 @@ fn attend<K: Kernel>(
     keys: usize,
     Question { tokens, sight, .. }: Question,
     first: usize,
-    out: &mut Matrix<K::Word>,
+    out: &mut Factor<K>,
 ) {
     let sequences = rest.rows() / tokens;
     let asked = queries.rows() / sequences;
-    let heads = out.panels();
+    let heads = (rest.panels() - keys) / 2;
     let attend = |(scratch, rounding): &mut (Scratch, Vec<f32>),
-                  (n, out): (usize, &mut [K::Word])| {
+                  (n, out): (usize, &mut [K::Part])| {
         let (head, sequence) = (n / sequences, n % sequences);
         let of = |panel: usize| &rest.panel(panel)[sequence * tokens * PANEL..][..tokens * PANEL];
         rounding.resize(out.len(), 0.0);
@@ -203,8 +205,10 @@ fn attend<K: Kernel>(
         });
         kernel.round(rounding, out);
     };
-    let parts = out.values_mut().par_chunks_exact_mut(asked * PANEL).enumerate();
-    parts.for_each_init(Default::default, attend);
+    out.write(kernel, |parts| {
+        let parts = parts.values_mut().par_chunks_exact_mut(asked * PANEL).enumerate();
+        parts.for_each_init(Default::default, attend);
+    });
 }
 
 impl CustomOp1 for PackedText {
@@ -222,6 +226,7 @@ impl CustomOp1 for PackedText {
         let xs = Matrix::from_rows(floats(storage, layout)?, width);
         let question = Question { tokens, kept: tokens - 1, sight: Sight::Causal };
         let kept = match &self.0 {
+            PackedStack::Int8(stack) => stack.forward(xs, question),
             PackedStack::Bf16(stack) => stack.forward(xs, question),
             PackedStack::Float(stack) => stack.forward(xs, question),
         };

@@ -5,23 +5,29 @@ use candle_nn::{LayerNorm, Linear};
 use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
-use super::PANEL;
-use super::bf16::Bf16;
+use super::avx512::{Bf16, Int8};
 use super::float::Float;
 use super::kernel::{Kernel, Processor};
 use super::linear::PackedLinear;
-use super::matrix::Matrix;
+use super::matrix::{Factor, Matrix};
 use super::norm::PackedNorm;
-use super::stack::{Question, Sight, Stack};
+use super::stack::{self, Question, Sight, Stack};
+use super::{INPUTS, PANEL};
 use crate::clip::Error;
 use crate::clip::config::VitConfig;
 use crate::clip::operation::floats;
 use crate::clip::reader::Reader;
 
+/// Rows that go through the layers together at most, if they are not one
+/// picture's: many share what is read of the weights, but too many push each
+/// other out of the caches.
+const ROWS: usize = 400;
+
 /// Pixel values to the class token's row, `[batch, 3, size, size]` to
 /// `[batch, width]`.
 #[derive(Debug)]
 pub(in crate::clip) enum PackedVit {
+    Int8(Vit<Int8>),
     Bf16(Vit<Bf16>),
     Float(Vit<Float>),
 }
@@ -48,6 +54,12 @@ pub(in crate::clip) struct Embeddings {
     pub(in crate::clip) norm: LayerNorm,
 }
 
+/// Whether a picture tower of this shape can be packed: its layers, and as many
+/// inputs as a patch has.
+pub(in crate::clip) fn fits(vit: &VitConfig) -> bool {
+    stack::fits(&vit.transformer) && vit.patch_size.saturating_pow(2).saturating_mul(3) <= INPUTS
+}
+
 impl PackedVit {
     /// Reads the layers; the rest is given.
     pub(in crate::clip) fn read(
@@ -57,6 +69,7 @@ impl PackedVit {
         processor: &Processor,
     ) -> Result<Self, Error> {
         Ok(match processor {
+            Processor::Int8(kernel) => Self::Int8(Vit::read(weights, vit, embeddings, kernel)?),
             Processor::Bf16(kernel) => Self::Bf16(Vit::read(weights, vit, embeddings, kernel)?),
             Processor::Float(kernel) => Self::Float(Vit::read(weights, vit, embeddings, kernel)?),
         })
@@ -85,11 +98,20 @@ impl<K: Kernel> Vit<K> {
         })
     }
 
-    /// Of so many pictures of `size` by `size` pixels.
-    fn forward(&self, pixel_values: &[f32], batch: usize, size: usize) -> Matrix<f32> {
+    /// Of so many pictures of `size` by `size` pixels, row after row. They go
+    /// through the layers in groups that fit into the caches.
+    fn forward(&self, pixel_values: &[f32], batch: usize, size: usize) -> Vec<f32> {
+        let groups = batch.div_ceil((ROWS / self.begin.rows()).max(1));
+        let group = batch.div_ceil(groups);
+        let groups = pixel_values.chunks(group * 3 * size * size);
+        groups.flat_map(|group| self.together(group, size).to_rows()).collect()
+    }
+
+    fn together(&self, pixel_values: &[f32], size: usize) -> Matrix<f32> {
+        let batch = pixel_values.len() / (3 * size * size);
         let kernel = &self.stack.kernel;
         let factor = self.unfold(pixel_values, batch, size);
-        let mut patches = Matrix::new(factor.rows(), self.patches.panels());
+        let mut patches = Matrix::new(factor.parts().rows(), self.patches.panels());
         self.patches.forward(kernel, &factor, 0, &mut patches);
         let tokens = self.begin.rows();
         let mut xs = Matrix::new(batch * tokens, patches.panels());
@@ -108,15 +130,13 @@ impl<K: Kernel> Vit<K> {
     }
 
     /// Each patch as one row, channel by channel as the kernel has it.
-    fn unfold(&self, pixel_values: &[f32], batch: usize, size: usize) -> Matrix<K::Word> {
+    fn unfold(&self, pixel_values: &[f32], batch: usize, size: usize) -> Factor<K> {
         let patch = self.patch_size;
         let across = size / patch;
         let per_picture = across * across;
         let inputs = self.patches.inputs();
-        let mut unfolded = Matrix::new(batch * per_picture, inputs / PANEL);
-        let rows = unfolded.rows();
-        let panels = unfolded.values_mut().par_chunks_exact_mut(rows * PANEL);
-        panels.enumerate().for_each(|(panel, out)| {
+        let mut unfolded = Factor::new(batch * per_picture, inputs / PANEL);
+        let unfold = |(panel, out): (usize, &mut [K::Part])| {
             let mut values = [0.0; PANEL];
             for (row, out) in out.chunks_exact_mut(PANEL).enumerate() {
                 let (picture, place) = (row / per_picture, row % per_picture);
@@ -138,6 +158,11 @@ impl<K: Kernel> Vit<K> {
                 }
                 self.stack.kernel.round(&values, out);
             }
+        };
+        unfolded.write(&self.stack.kernel, |parts| {
+            let rows = parts.rows();
+            let panels = parts.values_mut().par_chunks_exact_mut(rows * PANEL);
+            panels.enumerate().for_each(unfold);
         });
         unfolded
     }
@@ -156,10 +181,11 @@ impl CustomOp1 for PackedVit {
         let (batch, _, size, _) = layout.shape().dims4()?;
         let pixel_values = floats(storage, layout)?;
         let class = match self {
+            Self::Int8(vit) => vit.forward(pixel_values, batch, size),
             Self::Bf16(vit) => vit.forward(pixel_values, batch, size),
             Self::Float(vit) => vit.forward(pixel_values, batch, size),
         };
-        let width = class.panels() * PANEL;
-        Ok((CpuStorage::F32(class.to_rows()), (batch, width).into()))
+        let width = class.len() / batch;
+        Ok((CpuStorage::F32(class), (batch, width).into()))
     }
 }

@@ -19,6 +19,17 @@ pub struct Shape {
     pub activation: &'static str,
 }
 
+/// Widths, layers and MLP widths as OpenAI's.
+#[allow(dead_code, reason = "what benchmarks are about")]
+pub const VIT_B_32: Shape = Shape {
+    image_size: 224,
+    patch_size: 32,
+    vision: [768, 12, 3072],
+    text: [512, 12, 2048],
+    projection: 512,
+    activation: "quick_gelu",
+};
+
 /// Components of a head, as in every released CLIP.
 const HEAD: usize = 64;
 
@@ -147,6 +158,7 @@ fn next(state: &mut u64) -> f32 {
 }
 
 /// A square picture of noise.
+#[allow(dead_code, reason = "one benchmark has others")]
 pub fn picture(seed: u32, side: u32) -> image::RgbImage {
     let mut state = u64::from(seed) << 32;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 255")]
