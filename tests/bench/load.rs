@@ -24,22 +24,16 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
-use image::{DynamicImage, RgbImage};
 
 mod demo;
 #[path = "../integration/support/random_checkpoint.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
 mod random_checkpoint;
-#[path = "../integration/store_samples.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
-mod samples;
 mod stages;
+mod varied;
 
 use carlens::clip::Checkpoint;
-use random_checkpoint::Shape;
-use samples::Random;
+use random_checkpoint::VIT_B_32;
 use serde_json::Value;
 use stages::Alone;
 
@@ -52,15 +46,6 @@ const LARGE: usize = 40;
 const EDGE: u32 = 224;
 /// The order in which a picture goes through them.
 const STAGES: [&str; 5] = ["reading", "decoding", "resizing", "encoding", "storing"];
-/// Widths, layers and MLP widths as OpenAI's.
-const VIT_B_32: Shape = Shape {
-    image_size: 224,
-    patch_size: 32,
-    vision: [768, 12, 3072],
-    text: [512, 12, 2048],
-    projection: 512,
-    activation: "quick_gelu",
-};
 /// How often a process is asked for its peak memory, which only ever grows.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -78,9 +63,9 @@ fn main() {
     ];
 
     let small = machine.path().join("small");
-    write_varied(&small, &demo, SMALL, None);
+    varied::write(&small, SMALL, None);
     let large = machine.path().join("large");
-    write_varied(&large, &demo, LARGE, Some((4000, 3000)));
+    varied::write(&large, LARGE, Some((4000, 3000)));
     for folder in [small, large] {
         let files: Vec<_> = fs::read_dir(&folder).unwrap().collect();
         let size = pixels(&files[0].as_ref().unwrap().path());
@@ -240,32 +225,6 @@ fn pixels(path: &Path) -> String {
     format!("{width} x {height} pixels")
 }
 
-/// Demo pictures with noise, no two of them the same, of `size` if one is given.
-fn write_varied(folder: &Path, demo: &[PathBuf], count: usize, size: Option<(u32, u32)>) {
-    fs::create_dir_all(folder).unwrap();
-    let mut random = Random(5);
-    for n in 0..count {
-        let mut picture = image::open(&demo[n % demo.len()]).unwrap();
-        if let Some((width, height)) = size {
-            picture = picture.resize_to_fill(width, height, FilterType::Triangle);
-        }
-        let mut picture = picture.into_rgb8();
-        add_noise(&mut picture, &mut random);
-        write_jpeg(&folder.join(format!("car {n:05}.jpg")), &picture.into());
-    }
-}
-
-fn add_noise(picture: &mut RgbImage, random: &mut Random) {
-    for level in picture.iter_mut() {
-        *level = level.saturating_add(u8::try_from(random.below(8)).unwrap());
-    }
-}
-
-fn write_jpeg(path: &Path, picture: &DynamicImage) {
-    let file = std::io::BufWriter::new(fs::File::create(path).unwrap());
-    JpegEncoder::new_with_quality(file, 90).encode_image(picture).unwrap();
-}
-
 /// Thumbnails of the demo pictures, as often as it takes to have `count`.
 fn write_copies(folder: &Path, demo: &[PathBuf], count: usize) {
     fs::create_dir_all(folder).unwrap();
@@ -274,7 +233,7 @@ fn write_copies(folder: &Path, demo: &[PathBuf], count: usize) {
         .enumerate()
         .map(|(n, path)| {
             let thumbnail = folder.join(format!("car {n:06}.jpg"));
-            write_jpeg(&thumbnail, &image::open(path).unwrap().thumbnail(96, 96));
+            varied::write_jpeg(&thumbnail, &image::open(path).unwrap().thumbnail(96, 96));
             thumbnail
         })
         .collect();

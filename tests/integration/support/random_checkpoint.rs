@@ -45,9 +45,11 @@ impl Shape {
             serde_json::from_slice(&fs::read(compact.join("config.json")).unwrap()).unwrap();
         let vocabulary = compact["text_config"]["vocab_size"].as_u64().unwrap();
         let config = json!({
+            "model_type": "clip",
             "projection_dim": self.projection,
             "text_config": {
                 "vocab_size": vocabulary, "max_position_embeddings": CONTEXT,
+                "bos_token_id": vocabulary - 2, "eos_token_id": vocabulary - 1,
                 "hidden_size": self.text[0], "num_hidden_layers": self.text[1],
                 "num_attention_heads": self.text[0] / HEAD, "intermediate_size": self.text[2],
                 "hidden_act": self.activation,
