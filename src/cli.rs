@@ -256,6 +256,10 @@ pub struct Flags {
     /// Which instructions of the processor it may use.
     #[arg(long, global = true, value_enum)]
     pub instructions: Option<Instructions>,
+    /// On how many threads pictures are decoded and embedded; 0 is one for each
+    /// core.
+    #[arg(long, global = true, value_name = "COUNT")]
+    pub threads: Option<usize>,
     /// The name of the collection.
     #[arg(long, global = true, value_name = "NAME")]
     pub collection: Option<String>,
@@ -302,6 +306,7 @@ impl Cli {
             model: self.settings.model.clone(),
             precision: self.settings.precision,
             instructions: self.settings.instructions,
+            threads: self.settings.threads,
             images: None,
             collection: self.settings.collection.clone(),
             data_folder: self.settings.data_folder.clone(),

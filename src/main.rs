@@ -102,6 +102,7 @@ fn run_command(
     let settings = backend::Settings {
         model: config.model,
         arithmetic: config.arithmetic,
+        threads: config.threads,
         hub,
         collection: config.collection,
     };
@@ -189,6 +190,7 @@ fn run_ui(config: Config, hub: Hub) -> Result<Outcome, Error> {
     let settings = backend::Settings {
         model: config.model,
         arithmetic: config.arithmetic,
+        threads: config.threads,
         hub,
         collection: config.collection,
     };

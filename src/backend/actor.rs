@@ -1,8 +1,10 @@
 //! Takes requests one by one, runs each as a cancellable task, reports events.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use tokio::sync::{Mutex, mpsc, watch};
@@ -42,6 +44,7 @@ struct Running {
 struct Work {
     choice: ModelChoice,
     arithmetic: Arithmetic,
+    threads: NonZero<usize>,
     hub: Arc<Hub>,
     collection: Collection,
     session: Arc<Mutex<Option<Arc<Session>>>>,
@@ -50,13 +53,19 @@ struct Work {
     events: mpsc::Sender<Event>,
 }
 
+/// As many as are this program's, where the system tells.
+fn cores() -> Option<NonZero<usize>> {
+    available_parallelism().ok()
+}
+
 impl Actor {
     pub(super) fn new(settings: Settings, events: mpsc::Sender<Event>) -> Self {
-        let Settings { model, arithmetic, hub, collection } = settings;
+        let Settings { model, arithmetic, threads, hub, collection } = settings;
         Self {
             work: Work {
                 choice: model,
                 arithmetic,
+                threads: threads.or_else(cores).unwrap_or(NonZero::<usize>::MIN),
                 hub: Arc::new(hub),
                 collection,
                 session: Arc::default(),
@@ -457,8 +466,8 @@ impl Work {
             return Ok(Arc::clone(session));
         }
         let (choice, hub) = (self.choice.clone(), Arc::clone(&self.hub));
-        let (arithmetic, collection) = (self.arithmetic, self.collection.clone());
-        let opened = Arc::new(Session::open(choice, arithmetic, hub, collection).await?);
+        let (how, collection) = ((self.arithmetic, self.threads), self.collection.clone());
+        let opened = Arc::new(Session::open(choice, how, hub, collection).await?);
         *session = Some(Arc::clone(&opened));
         Ok(opened)
     }

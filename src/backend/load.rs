@@ -6,10 +6,8 @@
 //! picture that cannot be embedded is an entry in a list.
 
 use std::collections::{HashMap, HashSet};
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, mpsc, watch};
@@ -126,7 +124,7 @@ impl Load {
             store: Arc::clone(&store),
             collection: self.collection.on_this_machine().to_owned(),
             preprocessor: self.session.preprocessor.clone(),
-            threads: available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            threads: self.session.threads,
             watches: Arc::clone(&tally.watches),
             token: token.clone(),
         };

@@ -43,6 +43,8 @@ mod watch;
 mod watching;
 mod web;
 
+use std::num::NonZero;
+
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -69,6 +71,9 @@ pub struct Settings {
     pub model: ModelChoice,
     /// How its towers are computed.
     pub arithmetic: Arithmetic,
+    /// On how many threads pictures are decoded, and embedded; as many as there
+    /// are cores, if nothing is said.
+    pub threads: Option<NonZero<usize>>,
     /// Where models of the Hugging Face hub are.
     pub hub: Hub,
     /// Which collection.

@@ -1,10 +1,11 @@
 //! The model and the threads it runs on. CPU-bound work never runs on the
 //! executor.
 
+use std::num::NonZero;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{fmt, io, thread};
+use std::{fmt, io};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::{oneshot, watch};
@@ -22,8 +23,8 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// A handle to the model. Its threads end with the last handle.
 ///
 /// Words have threads of their own, so that a search stands behind no batch of
-/// a load; those of pictures give way to them. Either has as many as there are
-/// cores, among which an encoder shares out its work as suits its tower.
+/// a load; those of pictures give way to them. Either has as many as it is told,
+/// among which an encoder shares out its work as suits its tower.
 #[derive(Clone)]
 pub(super) struct Model(Arc<Shared>);
 
@@ -50,7 +51,7 @@ impl fmt::Debug for Model {
 
 impl Model {
     /// Starts the threads. Each tower is built when it is first needed.
-    pub(super) fn spawn(checkpoint: Checkpoint) -> io::Result<Self> {
+    pub(super) fn spawn(checkpoint: Checkpoint, count: NonZero<usize>) -> io::Result<Self> {
         let threads = |name: &'static str| {
             ThreadPoolBuilder::new()
                 .thread_name(move |_| name.into())
@@ -65,10 +66,11 @@ impl Model {
             }),
             // At least two, so that one long text does not keep the others waiting.
             texts: threads("clip-text")
-                .num_threads(thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
+                .num_threads(count.get().max(2))
                 .build()
                 .map_err(io::Error::other)?,
             pictures: threads("clip-picture")
+                .num_threads(count.get())
                 .start_handler(|_| priority::lower())
                 .build()
                 .map_err(io::Error::other)?,
@@ -218,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_for_a_tower_hears_how_far_it_is_read() {
-        let model = Model::spawn(Checkpoint::bundled().unwrap()).unwrap();
+        let model = Model::spawn(Checkpoint::bundled().unwrap(), NonZero::<usize>::MIN).unwrap();
         let reading = &model.0.towers.picture.reading;
         let (events, mut heard) = mpsc::channel(1);
         let (built, building) = oneshot::channel();

@@ -1,5 +1,6 @@
 //! The model in use and the space of the collection that belongs to it.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -20,6 +21,8 @@ pub(super) struct Session {
     pub(super) spec: CollectionSpec,
     pub(super) model: Model,
     pub(super) preprocessor: Preprocessor,
+    /// On how many threads pictures are decoded.
+    pub(super) threads: NonZero<usize>,
     collection: Collection,
     opened: Mutex<Option<Opened>>,
 }
@@ -36,7 +39,7 @@ impl Session {
     /// Opens the model; the store waits until it is needed.
     pub(super) async fn open(
         choice: ModelChoice,
-        arithmetic: Arithmetic,
+        (arithmetic, threads): (Arithmetic, NonZero<usize>),
         hub: Arc<Hub>,
         collection: Collection,
     ) -> Result<Self, Failure> {
@@ -45,9 +48,9 @@ impl Session {
             .map_err(|e| Failure::new("opening the model", &e))??;
         let spec = checkpoint.spec();
         let preprocessor = checkpoint.preprocessor().clone();
-        let model = Model::spawn(checkpoint)
+        let model = Model::spawn(checkpoint, threads)
             .map_err(|e| Failure::new("starting a thread for the model", &e))?;
-        Ok(Self { spec, model, preprocessor, collection, opened: Mutex::new(None) })
+        Ok(Self { spec, model, preprocessor, threads, collection, opened: Mutex::new(None) })
     }
 
     /// The store to search, which must exist.

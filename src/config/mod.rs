@@ -5,6 +5,7 @@ mod database;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -21,6 +22,9 @@ use crate::store::astra::{self, Database};
 use crate::ui::graphics::GraphicsChoice;
 use crate::ui::{Keymap, Theme};
 
+/// Nobody has more cores, and no system likes more threads.
+const MOST_THREADS: usize = 1024;
+
 /// Every setting with its default and a sentence about it.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 
@@ -31,6 +35,8 @@ pub struct Config {
     pub model: ModelChoice,
     /// How its towers are computed.
     pub arithmetic: Arithmetic,
+    /// On how many threads, if not on as many as there are cores.
+    pub threads: Option<NonZero<usize>>,
     /// The folder to load when none is named.
     pub images: PathBuf,
     /// Which collection, of which store.
@@ -63,6 +69,8 @@ pub struct Settings {
     pub precision: Option<Precision>,
     /// Which instructions of the processor it may use.
     pub instructions: Option<Instructions>,
+    /// On how many threads pictures are decoded and embedded.
+    pub threads: Option<usize>,
     /// The folder to load when none is named.
     pub images: Option<PathBuf>,
     /// The collection's name.
@@ -198,6 +206,7 @@ impl Settings {
         let lookup = |name| lookup(name).filter(|value| !value.is_empty());
         let text = |name| lookup(name).map(|value| value.to_string_lossy().into_owned());
         let wrong = |setting, reason: String| Error::Value { setting, reason };
+        let threads = text("CARLENS_THREADS").map(|threads| threads.parse()).transpose();
         let limit = text("CARLENS_LIMIT").map(|limit| limit.parse()).transpose();
         let graphics = text("CARLENS_GRAPHICS").map(|name| choice(&name)).transpose();
         let mouse = text("CARLENS_MOUSE").map(|mouse| mouse.parse()).transpose();
@@ -210,6 +219,7 @@ impl Settings {
             model: text("CARLENS_MODEL"),
             precision: precision.map_err(|reason| wrong("CARLENS_PRECISION", reason))?,
             instructions: instructions.map_err(|reason| wrong("CARLENS_INSTRUCTIONS", reason))?,
+            threads: threads.map_err(|_| wrong("CARLENS_THREADS", "it is not a number".into()))?,
             images: lookup("CARLENS_IMAGES").map(PathBuf::from),
             collection: text("CARLENS_COLLECTION"),
             data_folder: lookup("CARLENS_DATA_FOLDER").map(PathBuf::from),
@@ -236,6 +246,7 @@ impl Settings {
             model: self.model.or(other.model),
             precision: self.precision.or(other.precision),
             instructions: self.instructions.or(other.instructions),
+            threads: self.threads.or(other.threads),
             images: self.images.or(other.images),
             collection: self.collection.or(other.collection),
             data_folder: self.data_folder.or(other.data_folder),
@@ -311,6 +322,12 @@ impl Config {
             arithmetic: Arithmetic {
                 precision: settings.precision.unwrap_or_default(),
                 instructions: settings.instructions.unwrap_or_default(),
+            },
+            threads: match settings.threads {
+                Some(threads) if threads > MOST_THREADS => {
+                    return Err(wrong("threads", format!("it must be at most {MOST_THREADS}")));
+                }
+                threads => threads.and_then(NonZero::new),
             },
             model: ModelChoice::parse(&model).map_err(|reason| wrong("model", reason))?,
             images: settings.images.unwrap_or_default(),

@@ -146,7 +146,7 @@ fn embed(checkpoint: &Checkpoint, pictures: &[RgbImage]) -> Embedded {
     let preprocessor = checkpoint.preprocessor();
     let together = |pictures: &[RgbImage]| {
         let values = |picture: &RgbImage| {
-            let crop = preprocessor.crop(&picture.clone().into()).unwrap();
+            let crop = preprocessor.crop(picture).unwrap();
             preprocessor.pixel_values(&crop).unwrap()
         };
         encoder.embed(&pictures.iter().map(values).collect::<Vec<_>>()).unwrap()

@@ -64,6 +64,7 @@ impl Scene {
         Backend::spawn(Settings {
             model: ModelChoice::Folder(fixtures.join(checkpoint)),
             arithmetic: Arithmetic::default(),
+            threads: None,
             hub: Hub::new("http://127.0.0.1:9", self.folder.path().join("hub")).unwrap(),
             collection,
         })

@@ -39,6 +39,7 @@ async fn a_downloaded_model_is_used_at_once_and_not_offered_again() {
     let mut backend = Backend::spawn(Settings {
         model: ModelChoice::Auto,
         arithmetic: Arithmetic::default(),
+        threads: None,
         hub: Hub::new(&stub.endpoint(), folder.path().join("hub")).unwrap(),
         collection: Collection::Embedded(folder.path().join("cars.db")),
     });

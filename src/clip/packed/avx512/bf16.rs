@@ -102,7 +102,7 @@ fn multiply(rows: Rows<'_, u16>, weights: &[u16], out: &mut [f32]) {
 }
 
 /// The product of `R` rows with a panel; returns `R`. All lengths are known to the
-/// compiler: else it keeps the sums in memory, which takes three times as long.
+/// compiler: else it keeps the sums in memory.
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn tile<const R: usize>(rows: Rows<'_, u16>, weights: &[u16], out: &mut [f32]) -> usize {
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; R];
