@@ -1,12 +1,13 @@
-//! carlens beside its peers from PyPI, in turn.
+//! carlens beside its peers from the Python Package Index, in turn.
 //!
-//! `tests/bench/peers [ROUNDS] [towers|loads|searches]` installs them and runs this: PyTorch (as the
-//! DataStax article uses it), onnxruntime and OpenVINO over one checkpoint of
-//! CLIP ViT-B/32's shape with random weights, as speed does not depend on them.
-//! Each is a process of its own (`peers.py`) that keeps still until it is asked.
-//! In a round, each is timed once after the other; a round in which other
-//! programs took more than a twentieth of the machine is taken again. Printed
-//! are medians over the rounds, and the medians of what each round's ratio was.
+//! `tests/bench/peers [ROUNDS] [towers|loads|searches]` installs them and runs
+//! this: `PyTorch` (as the article of `DataStax` uses it), onnxruntime and `OpenVINO`
+//! over one checkpoint of CLIP ViT-B/32's shape with random weights, as speed does
+//! not depend on them. Each is a process of its own (`peers.py`) that keeps still
+//! until it is asked. In a round, each is timed once after the other; a round in
+//! which other programs took more than a twentieth of the machine is taken again.
+//! Printed are medians over the rounds, and the medians of what each round's ratio
+//! was.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
 #![expect(clippy::print_stdout, reason = "that is what it is for")]

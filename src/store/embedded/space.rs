@@ -181,7 +181,9 @@ fn folders(connection: &Connection, space: &Space) -> rusqlite::Result<Vec<Folde
         })?
         .collect::<rusqlite::Result<_>>()?;
     if folders.iter().all(|folder| !folder.here) {
-        folders.iter_mut().for_each(|folder| folder.here = true);
+        for folder in &mut folders {
+            folder.here = true;
+        }
     }
     Ok(folders)
 }
