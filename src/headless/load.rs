@@ -489,7 +489,7 @@ mod tests {
              hint: if it is gone for good, `carlens load --prune` erases it\n"
         );
         assert!(
-            warning(2).starts_with("warning: 2 pictures have lost their files or content, so many")
+            warning(2).starts_with("warning: 2 pictures have lost their files or content, as if")
         );
     }
 }
