@@ -164,10 +164,11 @@ impl<'a> Output<'a> {
         if !(is_read && io::stdin().is_terminal()) {
             return Ok(Answer::Nobody);
         }
+        // Before the question: one that comes as soon as it stands there counts.
+        let mut interrupts = Interrupts::watch();
         self.clear()?;
         write!(self.err, "{question} [y/N] ")?;
         self.err.flush()?;
-        let mut interrupts = Interrupts::watch();
         // Whoever does not answer is left standing there by an interrupt.
         let answer = spawn_blocking(|| io::stdin().lines().next().transpose());
         tokio::select! {
