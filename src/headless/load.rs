@@ -117,21 +117,14 @@ fn each_once(folders: Vec<PathBuf>) -> Vec<PathBuf> {
     [there, missing].concat()
 }
 
-/// Whether there are pictures to be searched of a folder that is not there.
+/// Whether a folder that is not there is still one to load.
 async fn is_missed(
     backend: &mut Backend,
     folder: &Path,
     output: &mut Output<'_>,
 ) -> io::Result<bool> {
-    let request = Request::Status { id: RequestId(0) };
-    Ok(match follow_quietly(backend, request, output).await? {
-        Event::StatusReported(_, status) => {
-            let spaces = status.space().into_iter().chain(&status.spaces);
-            let mut folders = spaces.flat_map(|space| &space.folders);
-            folders.all(|known| known.path != folder || known.here)
-        }
-        _ => true,
-    })
+    let still = folders(backend, None, folder.to_owned(), output).await?;
+    Ok(still.map_or(true, |folders| folders.iter().any(|still| still == folder)))
 }
 
 /// Of two folders' outcomes, the one to end with.
