@@ -53,11 +53,6 @@ struct Work {
     events: mpsc::Sender<Event>,
 }
 
-/// As many as are this program's, where the system tells.
-fn cores() -> Option<NonZero<usize>> {
-    available_parallelism().ok()
-}
-
 impl Actor {
     pub(super) fn new(settings: Settings, events: mpsc::Sender<Event>) -> Self {
         let Settings { model, arithmetic, threads, hub, collection } = settings;
@@ -65,7 +60,9 @@ impl Actor {
             work: Work {
                 choice: model,
                 arithmetic,
-                threads: threads.or_else(cores).unwrap_or(NonZero::<usize>::MIN),
+                threads: threads
+                    .or_else(|| available_parallelism().ok())
+                    .unwrap_or(NonZero::<usize>::MIN),
                 hub: Arc::new(hub),
                 collection,
                 session: Arc::default(),

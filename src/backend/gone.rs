@@ -11,12 +11,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
 use super::listing;
 use super::message::{Failure, Prune};
-use super::reading::is_same;
+use super::reading::{hash, is_same};
 use super::relocate::absolute;
 use super::stray;
 use super::walk::{self, Found, Walk};
@@ -184,8 +183,7 @@ async fn passed_over(there: Vec<Listed>, walk: Walk) -> Vec<Listed> {
 fn is_in_place(listed: &Listed) -> bool {
     let location = listed.id.location();
     let mut below = location.ancestors().take_while(|above| *above != listed.id.folder());
-    let is_same = |stamp: FileStamp| is_as_stored(&location, &stamp);
-    listed.known.stamp.is_some_and(is_same) && !below.any(Path::is_symlink)
+    is_stored_there(listed) && !below.any(Path::is_symlink)
 }
 
 /// Forgets those of `gone` that are there by another name, unless they are all
@@ -384,8 +382,8 @@ fn has_its_size(listed: &Listed) -> bool {
 
 fn has_its_content(listed: &Listed) -> bool {
     let bytes = picture::read(&listed.id.location());
-    let hash = bytes.ok().map(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)));
-    hash.is_some() && hash == listed.known.stamp.map(|stamp| stamp.hash)
+    let is_same = |stamp: FileStamp| bytes.is_ok_and(|bytes| hash(&bytes) == stamp.hash);
+    listed.known.stamp.is_some_and(is_same)
 }
 
 /// Whether the file is there and, by its length and time, still the one that

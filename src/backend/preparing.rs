@@ -1,6 +1,8 @@
 //! From a file's bytes to what the model takes: the same way for pictures that
 //! are loaded and for those that are searched for, so that one finds itself.
 
+use image::DynamicImage;
+
 use super::stages::{Stage, Stopwatches};
 use crate::clip::{PixelValues, Preprocessor};
 use crate::domain::PixelSize;
@@ -22,7 +24,18 @@ pub(super) fn prepare(
 ) -> Result<(PixelSize, PixelValues), Error> {
     let decode = || picture::decode(bytes, detail(preprocessor));
     let decoded = watches.time(Stage::Decoding, decode)?;
-    let resize = || preprocessor.pixel_values(&picture::flatten(decoded.picture));
-    let values = watches.time(Stage::Resizing, resize);
-    Ok((decoded.pixels, values.map_err(|e| Error::Damaged(e.to_string()))?))
+    let values = watches.time(Stage::Resizing, || values(decoded.picture, preprocessor))?;
+    Ok((decoded.pixels, values))
+}
+
+/// What the model takes of a picture that was decoded with this [`detail`].
+///
+/// # Errors
+/// If the picture has no pixels.
+pub(super) fn values(
+    picture: DynamicImage,
+    preprocessor: &Preprocessor,
+) -> Result<PixelValues, Error> {
+    let values = preprocessor.pixel_values(&picture::flatten(picture));
+    values.map_err(|e| Error::Damaged(e.to_string()))
 }

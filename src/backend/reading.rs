@@ -269,7 +269,7 @@ impl Reading {
                 return Look::Done(self.unreadable(&location, Some(&stat), &error));
             }
         };
-        let hash = Sha256::digest(&bytes).into();
+        let hash = hash(&bytes);
         let now = FileStamp { size: bytes.len() as u64, modified: FileStamp::time_of(&stat), hash };
         if stamp.is_some_and(|stamp| stamp.hash == hash) {
             return Look::Done(Read::Touched(id.clone(), now));
@@ -380,6 +380,11 @@ fn problem(location: &Path, error: &picture::Error) -> FileProblem {
 pub(super) fn is_broken(failed: &Failed) -> bool {
     failed.decoders > 0
         && fs::metadata(&failed.path).is_ok_and(|stat| is_same(&stat, failed.size, failed.modified))
+}
+
+/// What tells the content of a file from any other.
+pub(super) fn hash(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 /// Whether a file is this long and was written at this time.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-use super::message::{Answer, Event, Failure, Query, Remark};
+use super::message::{Answer, Event, Failure, Query, Remark, Thumbnail};
 use super::reporter::Reporter;
 use super::session::Session;
 use super::stages::Stopwatches;
@@ -81,8 +81,12 @@ async fn embedding(
         Query::Picture(path) => {
             let preprocessor = session.preprocessor.clone();
             let read = move || {
-                let bytes = picture::read(&path).map_err(|e| Failure::picture(&path, &e))?;
-                prepared(&bytes, &path, &preprocessor)
+                let bytes = picture::read(&path);
+                let prepare = |bytes: Vec<u8>| {
+                    preparing::prepare(&bytes, &preprocessor, &Stopwatches::default())
+                };
+                let prepared = bytes.and_then(prepare).map_err(|e| Failure::picture(&path, &e));
+                Ok(prepared?.1)
             };
             picture_embedding(session, blocking(read).await?, reporter).await
         }
@@ -90,11 +94,9 @@ async fn embedding(
             let bytes = web::fetch(&address).await?;
             let preprocessor = session.preprocessor.clone();
             let read = move || {
+                let shown_and_prepared = shown_and_prepared(&bytes, &preprocessor);
                 let name = Path::new("what is at the address");
-                let decoded = picture::decode(&bytes, Detail::Full);
-                let decoded = decoded.map_err(|e| Failure::picture(name, &e))?;
-                let shown = thumbnail::shrunk(decoded.picture, SHOWN);
-                Ok((shown, prepared(&bytes, name, &preprocessor)?))
+                shown_and_prepared.map_err(|e| Failure::picture(name, &e))
             };
             let (shown, values) = blocking(read).await?;
             reporter.report(Event::QueryPicture, shown).await;
@@ -103,13 +105,21 @@ async fn embedding(
     }
 }
 
-fn prepared(
+/// A picture to show, and what the model takes of it. It is decoded twice only
+/// where the model sees a quarter of it.
+fn shown_and_prepared(
     bytes: &[u8],
-    name: &Path,
     preprocessor: &Preprocessor,
-) -> Result<PixelValues, Failure> {
-    let prepared = preparing::prepare(bytes, preprocessor, &Stopwatches::default());
-    Ok(prepared.map_err(|e| Failure::picture(name, &e))?.1)
+) -> Result<(Thumbnail, PixelValues), picture::Error> {
+    let decoded = picture::decode(bytes, preparing::detail(preprocessor))?;
+    let is_whole = picture::pixel_size(&decoded.picture) == decoded.pixels;
+    let whole = if is_whole {
+        decoded.picture.clone()
+    } else {
+        picture::decode(bytes, Detail::Full)?.picture
+    };
+    let shown = thumbnail::shrunk(whole, SHOWN);
+    Ok((shown, preparing::values(decoded.picture, preprocessor)?))
 }
 
 async fn text_embedding(

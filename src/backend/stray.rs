@@ -25,9 +25,12 @@ pub(super) async fn hide(
     walk: &Walk,
     hidden_before: usize,
 ) -> Result<Outcome, store::Error> {
+    if !store.can_hide() {
+        return Ok(Outcome::default());
+    }
     let folders = walk.others.clone();
     let astray = spawn_blocking(move || astray(folders)).await.unwrap_or_default();
-    if astray.is_empty() || !store.can_hide() {
+    if astray.is_empty() {
         return Ok(Outcome::default());
     }
     let mut pictures = of(store, &astray).await?;
@@ -48,12 +51,17 @@ pub(super) async fn behind(
     store: &Arc<dyn VectorStore>,
     folder: &Path,
 ) -> Result<Vec<Listed>, store::Error> {
-    let linked = roots::linked(store.folders().await?).into_iter();
+    let folders = store.folders().await?;
+    let linked = spawn_blocking(move || roots::linked(folders)).await.unwrap_or_default();
     let leads_there = |(_, target): &(PathBuf, PathBuf)| target.starts_with(folder);
-    let astray = linked.filter(leads_there).map(|(old, new)| (old, Some(new))).collect();
+    let linked = linked.into_iter().filter(leads_there);
+    let astray = linked.map(|(old, new)| (old, Some(new))).collect();
     let mut pictures = of(store, &astray).await?;
-    pictures.retain(|listed| !gone::is_stored_there(listed));
-    Ok(pictures)
+    let others = move || {
+        pictures.retain(|listed| !gone::is_stored_there(listed));
+        pictures
+    };
+    Ok(spawn_blocking(others).await.unwrap_or_default())
 }
 
 /// Those of `folders` that are gone, or links by now: with where these lead.

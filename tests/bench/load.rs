@@ -18,14 +18,15 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use image::imageops::FilterType;
 
+mod command;
 mod demo;
 #[path = "../integration/support/random_checkpoint.rs"]
 mod random_checkpoint;
@@ -46,8 +47,6 @@ const LARGE: usize = 40;
 const EDGE: u32 = 224;
 /// The order in which a picture goes through them.
 const STAGES: [&str; 5] = ["reading", "decoding", "resizing", "encoding", "storing"];
-/// How often a process is asked for its peak memory, which only ever grows.
-const TICK: Duration = Duration::from_millis(5);
 
 fn main() {
     let files = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
@@ -166,38 +165,14 @@ struct Run {
 fn load(home: &Path, folder: &Path, model: &Path) -> Run {
     fs::create_dir_all(home).unwrap();
     let told = home.join("told");
-    let begun = Instant::now();
-    let mut carlens = Command::new(env!("CARGO_BIN_EXE_carlens"))
-        .env_clear()
-        .env("HOME", home)
-        .env("HF_HUB_OFFLINE", "1")
-        .current_dir(home)
-        .args(["load", "--progress", "json", "--model"])
-        .args([model, folder])
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(&told).unwrap())
-        .spawn()
-        .unwrap();
-    let mut peak_kib = 0;
-    loop {
-        peak_kib = peak_kib.max(peak(&carlens).unwrap_or(0));
-        if let Some(status) = carlens.try_wait().unwrap() {
-            let took = begun.elapsed();
-            let told = fs::read_to_string(&told).unwrap();
-            assert!(status.success(), "the load failed: {status}: {told}");
-            let mut events = told.lines().rev().map(|line| serde_json::from_str(line).unwrap());
-            let last = events.find(|event: &Value| event["event"] == "finished").unwrap();
-            return Run { took, peak_kib, last };
-        }
-        thread::sleep(TICK);
-    }
-}
-
-/// The most memory that the process had at once, in KiB.
-fn peak(carlens: &Child) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", carlens.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches("kB").trim().parse().ok()
+    let arguments = ["load", "--progress", "json", "--model"].map(OsStr::new).into_iter();
+    let arguments = arguments.chain([model, folder].map(Path::as_os_str));
+    let command::Run { took, peak_kib } =
+        command::run(home, arguments, fs::File::create(&told).unwrap());
+    let told = fs::read_to_string(told).unwrap();
+    let mut events = told.lines().rev().map(|line| serde_json::from_str(line).unwrap());
+    let last = events.find(|event: &Value| event["event"] == "finished").unwrap();
+    Run { took, peak_kib, last }
 }
 
 fn find(folder: &Path) -> Duration {

@@ -12,6 +12,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -25,10 +26,13 @@ use carlens::clip::{
 use carlens::domain::Embedding;
 use serde_json::Value;
 
+mod command;
 mod demo;
 #[path = "../integration/support/random_checkpoint.rs"]
 mod random_checkpoint;
 mod varied;
+
+use command::Run;
 use random_checkpoint::VIT_B_32;
 
 /// Quiet rounds, unless told.
@@ -125,6 +129,8 @@ fn name_special_tokens(file: &Path) {
 /// What all embed.
 struct Given {
     pictures: Vec<PixelValues>,
+    /// How many input ids each text has.
+    tokens: [usize; TEXTS.len()],
 }
 
 impl Given {
@@ -138,7 +144,7 @@ impl Given {
         let encoder = checkpoint.text_encoder(&|_| {}).unwrap();
         let ids = TEXTS.map(|text| encoder.input_ids(text).unwrap());
         fs::write(folder.join("ids.json"), serde_json::to_vec(&ids).unwrap()).unwrap();
-        Self { pictures }
+        Self { pictures, tokens: ids.map(|ids| ids.len()) }
     }
 }
 
@@ -249,7 +255,7 @@ impl Peer {
 
     /// The most memory that it had at once, in MiB.
     fn peak(&self) -> u64 {
-        peak(self.process.id())
+        command::peak_kib(self.process.id()) >> 10
     }
 }
 
@@ -280,17 +286,14 @@ fn towers(python: &Path, folder: &Path, given: &Given, rounds: usize) {
     let peers = PEERS
         .map(|name| (name, Box::new(Peer::start(python, name, folder)) as Box<dyn Engine + '_>));
     let (names, mut engines): (Vec<_>, Vec<_>) = ours.into_iter().chain(peers).unzip();
+    let at = |name: &str| names.iter().position(|one| *one == name).unwrap();
     let tasks = BATCHES.map(Task::Pictures).into_iter().chain([0, 1].map(Task::Text));
     for task in tasks {
         match task {
             Task::Pictures(count) => println!("picture tower, {count} at a time"),
-            Task::Text(number) => {
-                let ids = fs::read(folder.join("ids.json")).unwrap();
-                let ids: Vec<Vec<u32>> = serde_json::from_slice(&ids).unwrap();
-                println!("text tower, {} input ids", ids[number].len());
-            }
+            Task::Text(number) => println!("text tower, {} input ids", given.tokens[number]),
         }
-        let exact = engines[names.iter().position(|name| *name == "pytorch").unwrap()].embed(task);
+        let exact = engines[at("pytorch")].embed(task);
         let times =
             quiet_rounds(rounds, || engines.iter_mut().map(|engine| engine.time(task)).collect());
         for ((name, engine), times) in names.iter().zip(&mut engines).zip(&times) {
@@ -300,7 +303,7 @@ fn towers(python: &Path, folder: &Path, given: &Given, rounds: usize) {
             print(name, median(times), task.count());
             println!("  cosine to PyTorch >= {least:.6}");
         }
-        let of = |name: &str| &times[names.iter().position(|one| *one == name).unwrap()];
+        let of = |name: &str| &times[at(name)];
         for (ours, peer, pictures, text) in GOALS {
             let goal = match task {
                 Task::Pictures(_) => Some(pictures),
@@ -326,11 +329,10 @@ fn loads(python: &Path, folder: &Path, home: &Path, rounds: usize) {
         let mut memory = 0;
         let times = quiet_rounds(rounds, || {
             let of_load = home.join("home");
-            let began = Instant::now();
-            memory = memory.max(carlens(&of_load, folder, "load", pictures.to_str().unwrap()));
-            let ours = began.elapsed().as_secs_f64();
+            let run = carlens(&of_load, folder, "load", pictures.to_str().unwrap());
+            memory = memory.max(run.peak_kib >> 10);
             fs::remove_dir_all(of_load).unwrap();
-            vec![ours, article.ask(&order).as_f64().unwrap()]
+            vec![run.took.as_secs_f64(), article.ask(&order).as_f64().unwrap()]
         });
         print("carlens", median(&times[0]), count);
         println!("  peak memory {memory} MiB");
@@ -352,9 +354,7 @@ fn searches(python: &Path, folder: &Path, home: &Path, rounds: usize) {
     println!("search \"red tesla\", from the start of the process to its end");
     let times = quiet_rounds(rounds, || {
         let ours = models.iter().zip(&homes).map(|((_, model), home)| {
-            let began = Instant::now();
-            carlens(home, Path::new(model), "search", "red tesla");
-            began.elapsed().as_secs_f64()
+            carlens(home, Path::new(model), "search", "red tesla").took.as_secs_f64()
         });
         let mut times: Vec<f64> = ours.collect();
         let began = Instant::now();
@@ -369,39 +369,12 @@ fn searches(python: &Path, folder: &Path, home: &Path, rounds: usize) {
     }
 }
 
-/// Runs a command of carlens, which must end well; returns its peak memory in
-/// MiB.
-fn carlens(home: &Path, model: &Path, command: &str, argument: &str) -> u64 {
-    fs::create_dir_all(home).unwrap();
-    let mut process = Command::new(env!("CARGO_BIN_EXE_carlens"))
-        .env_clear()
-        .env("HOME", home)
-        .env("HF_HUB_OFFLINE", "1")
-        .current_dir(home)
-        .args([command, "--progress", "none", "--store", "embedded", "--model"])
-        .arg(model)
-        .arg(argument)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut most = 0;
-    loop {
-        most = most.max(peak(process.id()));
-        if let Some(status) = process.try_wait().unwrap() {
-            assert!(status.success(), "carlens {command}: {status}");
-            return most;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// The most memory that a process had at once, in MiB; 0 where nobody knows.
-fn peak(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kib.unwrap_or(0) >> 10
+/// Runs a command of carlens, which must end well.
+fn carlens(home: &Path, model: &Path, command: &str, argument: &str) -> Run {
+    let settings = [command, "--progress", "none", "--store", "embedded", "--model"];
+    let arguments = settings.map(OsStr::new).into_iter();
+    let arguments = arguments.chain([model.as_os_str(), argument.as_ref()]);
+    command::run(home, arguments, Stdio::null())
 }
 
 /// The times of each engine, round by round; rounds that others disturbed are

@@ -38,6 +38,11 @@ impl Library {
         self.scene.cars().join(name)
     }
 
+    /// Beside the folder.
+    fn beside(&self, name: &str) -> PathBuf {
+        self.scene.cars().with_file_name(name)
+    }
+
     async fn ask(&mut self, folder: &Path) -> Vec<Event> {
         self.asked += 1;
         let folder = folder.to_owned();
@@ -436,15 +441,14 @@ async fn a_link_in_the_place_of_a_folder_above_that_leads_into_another_is_follow
     use std::os::unix::fs::symlink;
 
     let mut library = Library::with(6);
-    let home = library.scene.cars().parent().unwrap().to_owned();
-    let [one, other] = ["above/one", "other"].map(|name| home.join(name));
+    let [one, other] = ["above/one", "other"].map(|name| library.beside(name));
     for (folder, numbers) in [(&one, 10..14), (&other, 20..24)] {
         fs::create_dir_all(folder).unwrap();
         numbers.for_each(|n| write(&folder.join(format!("{n}.png")), n));
         library.load_folder(folder).await;
     }
-    fs::rename(home.join("above"), other.join("in")).unwrap();
-    symlink("other/in", home.join("above")).unwrap();
+    fs::rename(library.beside("above"), other.join("in")).unwrap();
+    symlink("other/in", library.beside("above")).unwrap();
     let progress = library.load_folder(&other).await;
     assert_eq!((progress.embedded, progress.unchanged), (0, 8), "{progress:?}");
     assert_eq!(library.folders().await, std::slice::from_ref(&other));
@@ -489,13 +493,12 @@ async fn pictures_in_whose_folder_s_place_is_a_link_to_others_are_gone() {
     use std::os::unix::fs::symlink;
 
     let mut library = Library::with(12);
-    let home = library.scene.cars().parent().unwrap().to_owned();
-    let [one, other] = ["one", "other"].map(|name| home.join(name));
+    let [one, other] = ["one", "other"].map(|name| library.beside(name));
     fs::create_dir(&one).unwrap();
     (20..22).for_each(|n| write(&one.join(format!("{n}.png")), n));
     library.load_folder(&one).await;
     library.load().await;
-    fs::rename(&one, home.join("kept")).unwrap();
+    fs::rename(&one, library.beside("kept")).unwrap();
     fs::create_dir(&other).unwrap();
     write(&other.join("30.png"), 30);
     symlink("other", &one).unwrap();
@@ -511,8 +514,7 @@ async fn pictures_in_whose_folder_s_place_is_a_link_to_others_are_gone() {
 #[tokio::test]
 async fn a_folder_that_was_renamed_and_loaded_again_gives_way() {
     let mut library = Library::with(20);
-    let home = library.scene.cars().parent().unwrap().to_owned();
-    let [old, new] = ["old", "new"].map(|name| home.join(name));
+    let [old, new] = ["old", "new"].map(|name| library.beside(name));
     fs::create_dir(&old).unwrap();
     (50..60).for_each(|n| write(&old.join(format!("{n}.png")), n));
     library.load().await;
@@ -541,8 +543,7 @@ async fn a_link_to_other_pictures_moves_nothing() {
     use std::os::unix::fs::symlink;
 
     let mut library = Library::with(3);
-    let home = library.scene.cars().parent().unwrap().to_owned();
-    let [one, other, kept] = ["one", "other", "kept"].map(|name| home.join(name));
+    let [one, other, kept] = ["one", "other", "kept"].map(|name| library.beside(name));
     for (folder, numbers) in [(&one, 10..14), (&other, 20..24)] {
         fs::create_dir(folder).unwrap();
         for (name, n) in numbers.enumerate() {
