@@ -5,12 +5,15 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::PANEL;
-use super::kernel::{Kernel, Rows, Vectors, tile_rows};
+use super::kernel::{Kernel, Part, Rows, Vectors, tile_rows};
 use super::matrix::{Factor, Matrix, Weights};
 
 /// Products in f32.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::clip) struct Float(pub(super) Vectors);
+
+/// Inputs that are multiplied before more weights are asked for.
+const FEW: usize = 16;
 
 /// Columns that a tile of a product has, so that its sums stay in registers.
 struct Columns;
@@ -59,7 +62,7 @@ impl Kernel for Float {
         out: &mut [f32],
     ) {
         let rows = Rows::of(factor.parts(), rows);
-        self.0.run(Multiply { rows, weights: weights.panel(panel), out });
+        self.0.run(Multiply { rows, weights: weights.from(panel), out });
     }
 
     fn vectors(&self) -> Vectors {
@@ -69,6 +72,7 @@ impl Kernel for Float {
 
 struct Multiply<'a> {
     rows: Rows<'a, f32>,
+    /// From the panel on.
     weights: &'a [f32],
     out: &'a mut [f32],
 }
@@ -88,38 +92,50 @@ impl Multiply<'_> {
     fn by<S: Simd, const V: usize>(self, simd: S) {
         let Self { rows, weights, out } = self;
         let columns = V * S::F32_LANES;
-        let block = weights.len() / (PANEL / columns);
-        for (weights, first) in weights.chunks_exact(block).zip((0..PANEL).step_by(columns)) {
-            let mut done = 0;
-            while done < rows.count {
-                let rows = rows.after(done);
-                let out = &mut out[done * PANEL + first..];
-                done += match tile_rows(rows.count) {
-                    1 => tile::<S, 1, V>(simd, rows, weights, out),
-                    2 => tile::<S, 2, V>(simd, rows, weights, out),
-                    3 => tile::<S, 3, V>(simd, rows, weights, out),
-                    4 => tile::<S, 4, V>(simd, rows, weights, out),
-                    5 => tile::<S, 5, V>(simd, rows, weights, out),
-                    _ => tile::<S, 6, V>(simd, rows, weights, out),
-                };
+        let block = rows.values.len() / rows.of * columns;
+        for first in (0..PANEL).step_by(columns) {
+            for mut part in rows.parts(&weights[first / columns * block..], columns) {
+                let mut done = 0;
+                while done < rows.count {
+                    let out = &mut out[done * PANEL + first..];
+                    done += match tile_rows(rows.count - done) {
+                        1 => tile::<S, 1, V>(simd, &mut part, done, out),
+                        2 => tile::<S, 2, V>(simd, &mut part, done, out),
+                        3 => tile::<S, 3, V>(simd, &mut part, done, out),
+                        4 => tile::<S, 4, V>(simd, &mut part, done, out),
+                        5 => tile::<S, 5, V>(simd, &mut part, done, out),
+                        _ => tile::<S, 6, V>(simd, &mut part, done, out),
+                    };
+                }
             }
         }
     }
 }
 
-/// The product of `R` rows with `V` vectors of columns; returns `R`.
+/// Adds the product of `R` rows after so many others with `V` vectors of columns;
+/// returns `R`.
 #[inline(always)]
 fn tile<S: Simd, const R: usize, const V: usize>(
     simd: S,
-    rows: Rows<'_, f32>,
-    weights: &[f32],
+    part: &mut Part<'_, f32, f32>,
+    done: usize,
     out: &mut [f32],
 ) -> usize {
+    let rows = part.rows.after(done);
     let mut sums = [[simd.splat_f32s(0.0); V]; R];
+    for (sums, out) in sums.iter_mut().zip(out.chunks(PANEL)) {
+        let (out, _) = S::as_simd_f32s(&out[..V * S::F32_LANES]);
+        sums.copy_from_slice(out);
+    }
+    let few = FEW * V * S::F32_LANES;
+    let mut share = part.next.share(part.weights.len() / few);
     let panels = rows.values.chunks_exact(rows.of * PANEL);
-    for (panel, weights) in panels.zip(weights.chunks_exact(PANEL * V * S::F32_LANES)) {
+    for (panel, weights) in panels.zip(part.weights.chunks_exact(PANEL / FEW * few)) {
         let parts = &panel[rows.first * PANEL..][..R * PANEL];
-        add_products(simd, &mut sums, parts, PANEL, weights);
+        for (weights, first) in weights.chunks_exact(few).zip((0..PANEL).step_by(FEW)) {
+            share.fetch();
+            add_products(simd, &mut sums, &parts[first..], PANEL, weights);
+        }
     }
     for (sums, out) in sums.iter().zip(out.chunks_mut(PANEL)) {
         store(simd, sums, out);

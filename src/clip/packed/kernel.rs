@@ -5,12 +5,17 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::avx512::{Bf16, Int8};
+use super::PANEL;
+use super::avx512::{Bf16, Int8, fetch};
 use super::float::Float;
-use super::matrix::{Factor, Matrix};
+use super::matrix::{Factor, LINE, Matrix};
 
 /// Rows that a product has in registers at most.
 const TILE: usize = 6;
+
+/// Bytes of weights that are multiplied while as many are fetched: what both
+/// take stays in the second cache.
+const NEAR: usize = 192 << 10;
 
 /// A way to multiply.
 pub(in crate::clip) trait Kernel: Clone + Debug + Send + Sync {
@@ -32,7 +37,7 @@ pub(in crate::clip) trait Kernel: Clone + Debug + Send + Sync {
     /// Makes what a product reads of parts that are all written.
     fn complete(&self, parts: &Matrix<Self::Part>, whole: &mut Self::Whole);
 
-    /// Writes the product of some rows with one panel of outputs.
+    /// Adds to `out` the product of some rows with one panel of outputs.
     fn multiply(
         &self,
         factor: &Factor<Self>,
@@ -66,6 +71,81 @@ impl<'a, T: Copy + Default> Rows<'a, T> {
     #[inline(always)]
     pub(super) fn after(self, done: usize) -> Self {
         Self { first: self.first + done, count: self.count - done, ..self }
+    }
+
+    /// Their product with a panel that `weights` begin with, `width` of them for
+    /// each input, in parts that are done one after the other.
+    #[inline(always)]
+    pub(super) fn parts<W>(
+        self,
+        weights: &'a [W],
+        width: usize,
+    ) -> impl Iterator<Item = Part<'a, T, W>> {
+        let depth = (NEAR / (PANEL * width * size_of::<W>())).max(1);
+        let panels = self.values.len() / (self.of * PANEL);
+        (0..panels).step_by(depth).map(move |panel| {
+            let values = &self.values[panel * self.of * PANEL..];
+            let inputs = depth.min(panels - panel) * PANEL;
+            let (weights, later) = weights[panel * PANEL * width..].split_at(inputs * width);
+            let next = Next::new(&later[..later.len().min(weights.len())], self.count);
+            Part { rows: Self { values, ..self }, weights, next }
+        })
+    }
+}
+
+/// Some inputs of a product.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a, T, W> {
+    /// From the first of the inputs on.
+    pub(super) rows: Rows<'a, T>,
+    /// Of these inputs.
+    pub(super) weights: &'a [W],
+    /// What comes after them.
+    pub(super) next: Next<'a, W>,
+}
+
+/// Weights that are fetched from memory while others are multiplied, a share
+/// with each tile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Next<'a, W> {
+    words: &'a [W],
+    share: usize,
+}
+
+impl<'a, W> Next<'a, W> {
+    /// While so many rows are multiplied.
+    #[inline(always)]
+    pub(super) fn new(words: &'a [W], rows: usize) -> Self {
+        Self { words, share: words.len().div_ceil(rows.div_ceil(TILE)) }
+    }
+
+    /// What to fetch with the next tile, which takes so many steps.
+    #[inline(always)]
+    pub(super) fn share(&mut self, steps: usize) -> Share<'a, W> {
+        let (words, later) = self.words.split_at(self.share.min(self.words.len()));
+        self.words = later;
+        let lines = words.len().div_ceil(Share::<W>::LINE);
+        Share { words, at_once: lines.div_ceil(steps) * Share::<W>::LINE }
+    }
+}
+
+/// What is fetched while one tile is computed.
+#[derive(Debug)]
+pub(super) struct Share<'a, W> {
+    words: &'a [W],
+    at_once: usize,
+}
+
+impl<W> Share<'_, W> {
+    /// Words of a cache line.
+    const LINE: usize = LINE / size_of::<W>();
+
+    /// Asks for what belongs to one step.
+    #[inline(always)]
+    pub(super) fn fetch(&mut self) {
+        let (now, later) = self.words.split_at(self.at_once.min(self.words.len()));
+        self.words = later;
+        now.chunks(Self::LINE).for_each(fetch);
     }
 }
 
@@ -161,13 +241,13 @@ mod tests {
         let [xs, weight] =
             [xs, weight].map(|of| of.chunks(inputs).flat_map(&round).collect::<Vec<_>>());
         for panel in 0..2 {
-            let mut out = vec![f32::NAN; rows * PANEL];
+            let mut out = vec![0.5; rows * PANEL];
             kernel.multiply(&factor, 1..rows + 1, &packed, panel, &mut out);
             for (n, value) in out.iter().enumerate() {
                 let (row, column) = (n / PANEL + 1, panel * PANEL + n % PANEL);
                 let (sum, size) =
                     dot(&xs[row * inputs..][..inputs], &weight[column * inputs..][..inputs]);
-                let error = (f64::from(*value) - sum).abs();
+                let error = (f64::from(*value) - 0.5 - sum).abs();
                 assert!(
                     error <= 1e-6 * size,
                     "{kernel:?}, {rows} rows of {inputs}: ({row}, {column}) is {value}, not {sum}"
@@ -189,6 +269,25 @@ mod tests {
                     Processor::Float(kernel) => check(kernel, <[f32]>::to_vec, rows, inputs),
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_comes_next_is_asked_for_once_and_in_time() {
+        for (rows, steps) in [(1, 128), (50, 128), (60, 8), (400, 3)] {
+            let words = vec![0_u16; 100 * Share::<u16>::LINE];
+            let mut next = Next::new(&words, rows);
+            let mut begin = Vec::new();
+            for _ in 0..rows.div_ceil(TILE) {
+                let mut share = next.share(steps);
+                for _ in 0..steps {
+                    begin.push(share.words.as_ptr());
+                    share.fetch();
+                }
+                assert!(share.words.is_empty(), "{rows} rows in {steps} steps");
+            }
+            assert!(next.words.is_empty(), "{rows} rows in {steps} steps");
+            assert!(begin.is_sorted(), "{rows} rows in {steps} steps");
         }
     }
 

@@ -1,5 +1,7 @@
 //! A linear layer over packed weights.
 
+use std::ops::Range;
+
 use candle_core::Result;
 use candle_nn::Linear;
 use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
@@ -8,6 +10,7 @@ use rayon::slice::ParallelSliceMut as _;
 use super::PANEL;
 use super::kernel::Kernel;
 use super::matrix::{Factor, Matrix};
+use super::norm::Activate;
 use crate::clip::activation::Activation;
 
 /// Rows that are multiplied together at most: what comes out of them stays in
@@ -52,51 +55,31 @@ impl<K: Kernel> PackedLinear<K> {
         self.bias.len() / PANEL
     }
 
-    /// The product with the panels of outputs from `first` on, as many as there
-    /// are in `out`: `end` takes each block of it, with its bias, to its place.
-    fn apply<T: Copy + Default + Send + Sync>(
-        &self,
-        kernel: &K,
-        xs: &Factor<K>,
-        first: usize,
-        out: &mut Matrix<T>,
-        end: impl Fn(&mut [f32], &[f32], &mut [T]) + Sync,
-    ) {
-        let rows = out.rows();
-        // None is much smaller than the others.
-        let block = rows.div_ceil(rows.div_ceil(BLOCK));
-        let panels = out.values_mut().par_chunks_exact_mut(rows * PANEL);
-        panels.enumerate().for_each(|(panel, out)| {
-            let panel = first + panel;
-            let bias = &self.bias[panel * PANEL..][..PANEL];
-            out.par_chunks_mut(block * PANEL).enumerate().for_each(|(n, out)| {
-                let mut product = Scratch([0.0; BLOCK * PANEL]);
-                let product = &mut product.0[..out.len()];
-                let rows = n * block..n * block + out.len() / PANEL;
-                kernel.multiply(xs, rows, &self.weights, panel, product);
-                end(product, bias, out);
-            });
-        });
+    /// Some rows of one panel of outputs.
+    fn block(&self, kernel: &K, xs: &Factor<K>, place: Place, out: &mut [f32]) {
+        let Place { panel, rows } = place;
+        for row in out.chunks_exact_mut(PANEL) {
+            row.copy_from_slice(&self.bias[panel * PANEL..][..PANEL]);
+        }
+        kernel.multiply(xs, rows, &self.weights, panel, out);
     }
 
     /// The panels of outputs from `first` on, as many as there are in `out`.
     pub(super) fn forward(&self, kernel: &K, xs: &Factor<K>, first: usize, out: &mut Matrix<f32>) {
-        self.apply(kernel, xs, first, out, |product, bias, out| {
-            for (product, out) in product.chunks_exact(PANEL).zip(out.chunks_exact_mut(PANEL)) {
-                for ((out, value), bias) in out.iter_mut().zip(product).zip(bias) {
-                    *out = value + bias;
-                }
-            }
+        each_block(out, |place, out| {
+            self.block(kernel, xs, Place { panel: first + place.panel, ..place }, out);
         });
     }
 
-    /// Adds what comes out to `out`.
+    /// Adds what comes out to `out`: last, as it may be much larger than what is
+    /// summed up.
     pub(super) fn add(&self, kernel: &K, xs: &Factor<K>, out: &mut Matrix<f32>) {
-        self.apply(kernel, xs, 0, out, |product, bias, out| {
-            for (product, out) in product.chunks_exact(PANEL).zip(out.chunks_exact_mut(PANEL)) {
-                for ((out, value), bias) in out.iter_mut().zip(product).zip(bias) {
-                    *out += value + bias;
-                }
+        each_block(out, |place, out| {
+            let mut scratch = Scratch([0.0; BLOCK * PANEL]);
+            let block = &mut scratch.0[..out.len()];
+            self.block(kernel, xs, place, block);
+            for (out, value) in out.iter_mut().zip(block) {
+                *out += *value;
             }
         });
     }
@@ -111,12 +94,37 @@ impl<K: Kernel> PackedLinear<K> {
     ) {
         let vectors = kernel.vectors();
         out.write(kernel, |parts| {
-            self.apply(kernel, xs, 0, parts, |product, bias, out| {
-                vectors.run(super::norm::Activate { values: product, bias, activation });
-                kernel.round(product, out);
+            each_block(parts, |place, out| {
+                let mut scratch = Scratch([0.0; BLOCK * PANEL]);
+                let block = &mut scratch.0[..out.len()];
+                self.block(kernel, xs, place, block);
+                vectors.run(Activate { values: block, activation });
+                kernel.round(block, out);
             });
         });
     }
+}
+
+/// A block of a matrix.
+struct Place {
+    panel: usize,
+    rows: Range<usize>,
+}
+
+/// Writes a matrix, of which none of the blocks is much smaller than the others.
+fn each_block<T: Copy + Default + Send + Sync>(
+    out: &mut Matrix<T>,
+    write: impl Fn(Place, &mut [T]) + Sync,
+) {
+    let rows = out.rows();
+    let block = rows.div_ceil(rows.div_ceil(BLOCK));
+    let panels = out.values_mut().par_chunks_exact_mut(rows * PANEL);
+    panels.enumerate().for_each(|(panel, out)| {
+        out.par_chunks_mut(block * PANEL).enumerate().for_each(|(n, out)| {
+            let first = n * block;
+            write(Place { panel, rows: first..first + out.len() / PANEL }, out);
+        });
+    });
 }
 
 /// Begins with a cache line.

@@ -4,7 +4,7 @@ use super::PANEL;
 use super::kernel::Kernel;
 
 /// Bytes of a cache line: a vector that lies across two takes twice the time.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// Values from the start of a cache line on.
 #[derive(Clone, Debug)]
@@ -99,8 +99,9 @@ impl<T: Copy + Default> Weights<T> {
         Self { words: Aligned::zeros(panels * inputs * PANEL), panel: inputs * PANEL }
     }
 
-    pub(super) fn panel(&self, panel: usize) -> &[T] {
-        &self.words.as_slice()[panel * self.panel..][..self.panel]
+    /// One panel and those after it.
+    pub(super) fn from(&self, panel: usize) -> &[T] {
+        &self.words.as_slice()[panel * self.panel..]
     }
 
     pub(super) fn panels_mut(&mut self) -> impl Iterator<Item = &mut [T]> {

@@ -41,6 +41,10 @@ pub(super) use vit::{Embeddings, PackedVit, fits as fits_vit};
 /// Columns that lie together, and components of a head.
 const PANEL: usize = 64;
 
+/// With fewer rows than this, what is done once for each value is not worth
+/// telling other threads.
+const FEW: usize = 16;
+
 /// Inputs of a layer at most: the sum of so many products of 127 and 127 is less
 /// than an i32 holds.
 const INPUTS: usize = 1 << 16;

@@ -6,17 +6,14 @@ use pulp::{Simd, WithSimd, cast};
 use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
-use super::PANEL;
 use super::float::Float;
 use super::kernel::{Kernel, Vectors};
 use super::matrix::{Factor, Matrix};
+use super::{FEW, PANEL};
 use crate::clip::activation::Activation;
 
 /// Rows that are normalised together.
 const BLOCK: usize = 64;
-
-/// With fewer rows than this, it is not worth telling other threads.
-const FEW: usize = 16;
 
 /// Normalises rows to mean 0 and variance 1, then scales and shifts them.
 #[derive(Debug)]
@@ -54,14 +51,12 @@ impl PackedNorm {
         let moments = self.measured(kernel.vectors(), xs);
         let normalize = |(panel, out): (usize, &mut [K::Part])| {
             let (weight, bias) = (&self.weight[panel * PANEL..], &self.bias[panel * PANEL..]);
-            let mut values = [0.0; PANEL];
-            let parts = xs.panel(panel).chunks_exact(PANEL).zip(out.chunks_exact_mut(PANEL));
-            for ((xs, out), moments) in parts.zip(&moments) {
-                let Moments { mean, scale } = *moments;
-                for (n, value) in values.iter_mut().enumerate() {
-                    *value = (xs[n] - mean) * scale * weight[n] + bias[n];
-                }
-                kernel.round(&values, out);
+            let mut values = [0.0; BLOCK * PANEL];
+            let xs = xs.panel(panel).chunks(BLOCK * PANEL).zip(moments.chunks(BLOCK));
+            for ((xs, moments), out) in xs.zip(out.chunks_mut(BLOCK * PANEL)) {
+                let values = &mut values[..xs.len()];
+                kernel.vectors().run(Normalize { xs, moments, weight, bias, out: values });
+                kernel.round(values, out);
             }
         };
         let rows = xs.rows();
@@ -128,10 +123,41 @@ impl WithSimd for Measure<'_> {
     }
 }
 
-/// Adds `bias` to each row of `[rows][PANEL]` and applies the nonlinearity.
+/// Some rows of a panel.
+struct Normalize<'a> {
+    xs: &'a [f32],
+    /// Of each row.
+    moments: &'a [Moments],
+    /// From the panel's first column on.
+    weight: &'a [f32],
+    bias: &'a [f32],
+    /// As long as `xs`.
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Normalize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let ((weight, _), (bias, _)) = (S::as_simd_f32s(self.weight), S::as_simd_f32s(self.bias));
+        let ((xs, _), (out, _)) = (S::as_simd_f32s(self.xs), S::as_mut_simd_f32s(self.out));
+        let vectors = PANEL / S::F32_LANES;
+        let rows = xs.chunks_exact(vectors).zip(out.chunks_exact_mut(vectors));
+        for ((xs, out), moments) in rows.zip(self.moments) {
+            let (mean, scale) = (simd.splat_f32s(moments.mean), simd.splat_f32s(moments.scale));
+            for ((x, out), (weight, bias)) in xs.iter().zip(out).zip(weight.iter().zip(bias)) {
+                let normal = simd.mul_f32s(simd.sub_f32s(*x, mean), scale);
+                *out = simd.mul_add_e_f32s(normal, *weight, *bias);
+            }
+        }
+    }
+}
+
+/// Applies the nonlinearity.
 pub(super) struct Activate<'a> {
+    /// Whole panels' rows.
     pub(super) values: &'a mut [f32],
-    pub(super) bias: &'a [f32],
     pub(super) activation: Activation,
 }
 
@@ -140,16 +166,11 @@ impl WithSimd for Activate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (bias, _) = S::as_simd_f32s(self.bias);
-        let (values, _) = S::as_mut_simd_f32s(self.values);
-        for row in values.chunks_exact_mut(PANEL / S::F32_LANES) {
-            for (x, bias) in row.iter_mut().zip(bias) {
-                let sum = simd.add_f32s(*x, *bias);
-                *x = match self.activation {
-                    Activation::QuickGelu => quick_gelu(simd, sum),
-                    Activation::Gelu => gelu(simd, sum),
-                };
-            }
+        for x in S::as_mut_simd_f32s(self.values).0 {
+            *x = match self.activation {
+                Activation::QuickGelu => quick_gelu(simd, *x),
+                Activation::Gelu => gelu(simd, *x),
+            };
         }
     }
 }
@@ -219,8 +240,7 @@ mod tests {
 
         #[inline(always)]
         fn with_simd<S: Simd>(mut self, simd: S) -> Vec<f32> {
-            Activate { values: &mut self.0, bias: &[0.0; PANEL], activation: self.1 }
-                .with_simd(simd);
+            Activate { values: &mut self.0, activation: self.1 }.with_simd(simd);
             self.0
         }
     }

@@ -15,7 +15,7 @@ use super::kernel::{Kernel, Processor};
 use super::linear::PackedLinear;
 use super::matrix::{Factor, Matrix};
 use super::norm::PackedNorm;
-use super::{INPUTS, PANEL};
+use super::{FEW, INPUTS, PANEL};
 use crate::clip::Error;
 use crate::clip::activation::Activation;
 use crate::clip::config::TransformerConfig;
@@ -206,8 +206,15 @@ fn attend<K: Kernel>(
         kernel.round(rounding, out);
     };
     out.write(kernel, |parts| {
-        let parts = parts.values_mut().par_chunks_exact_mut(asked * PANEL).enumerate();
-        parts.for_each_init(Default::default, attend);
+        let (rows, parts) = (parts.rows(), parts.values_mut());
+        if rows < FEW {
+            let mut memory = Default::default();
+            let parts = parts.chunks_exact_mut(asked * PANEL).enumerate();
+            parts.for_each(|part| attend(&mut memory, part));
+        } else {
+            let parts = parts.par_chunks_exact_mut(asked * PANEL).enumerate();
+            parts.for_each_init(Default::default, attend);
+        }
     });
 }
 

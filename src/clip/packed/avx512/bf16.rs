@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::vector::{LANES, as_bf16s, load_bf16s, load_f32s, store_f32s, words};
 use crate::clip::packed::PANEL;
-use crate::clip::packed::kernel::{Kernel, Rows, Vectors, tile_rows};
+use crate::clip::packed::kernel::{Kernel, Part, Rows, Vectors, tile_rows};
 use crate::clip::packed::matrix::{Factor, Matrix, Weights};
 
 /// Vectors of a panel.
@@ -65,7 +65,7 @@ impl Kernel for Bf16 {
         out: &mut [f32],
     ) {
         // SAFETY: `self` proves that the processor has the instructions.
-        unsafe { multiply(Rows::of(factor.parts(), rows), weights.panel(panel), out) }
+        unsafe { multiply(Rows::of(factor.parts(), rows), weights.from(panel), out) }
     }
 
     fn vectors(&self) -> Vectors {
@@ -84,35 +84,48 @@ fn round(values: &[f32], parts: &mut [u16]) {
     }
 }
 
+/// `weights` begin with those of the panel.
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn multiply(rows: Rows<'_, u16>, weights: &[u16], out: &mut [f32]) {
-    let mut done = 0;
-    while done < rows.count {
-        let rows = rows.after(done);
-        let out = &mut out[done * PANEL..];
-        done += match tile_rows(rows.count) {
-            1 => tile::<1>(rows, weights, out),
-            2 => tile::<2>(rows, weights, out),
-            3 => tile::<3>(rows, weights, out),
-            4 => tile::<4>(rows, weights, out),
-            5 => tile::<5>(rows, weights, out),
-            _ => tile::<6>(rows, weights, out),
-        };
+    for mut part in rows.parts(weights, PANEL) {
+        let mut done = 0;
+        while done < rows.count {
+            let out = &mut out[done * PANEL..];
+            done += match tile_rows(rows.count - done) {
+                1 => tile::<1>(&mut part, done, out),
+                2 => tile::<2>(&mut part, done, out),
+                3 => tile::<3>(&mut part, done, out),
+                4 => tile::<4>(&mut part, done, out),
+                5 => tile::<5>(&mut part, done, out),
+                _ => tile::<6>(&mut part, done, out),
+            };
+        }
     }
 }
 
-/// The product of `R` rows with a panel; returns `R`. All lengths are known to the
-/// compiler: else it keeps the sums in memory.
+/// Adds the product of `R` rows after so many others; returns `R`. All lengths
+/// are known to the compiler: else it keeps the sums in memory.
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn tile<const R: usize>(rows: Rows<'_, u16>, weights: &[u16], out: &mut [f32]) -> usize {
+fn tile<const R: usize>(part: &mut Part<'_, u16, u16>, done: usize, out: &mut [f32]) -> usize {
+    let rows = part.rows.after(done);
+    let (out, _) = out.as_chunks_mut::<LANES>();
+    let (out, _) = out.as_chunks_mut::<VECTORS>();
+    let out = out.first_chunk_mut::<R>().expect("there are so many rows");
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; R];
-    let (weights, _) = weights.as_chunks::<{ 2 * LANES }>();
+    for (sums, out) in sums.iter_mut().zip(out.iter()) {
+        for (sum, out) in sums.iter_mut().zip(out) {
+            *sum = load_f32s(out);
+        }
+    }
+    let (weights, _) = part.weights.as_chunks::<{ 2 * LANES }>();
     let (weights, _) = weights.as_chunks::<VECTORS>();
     let (weights, _) = weights.as_chunks::<{ PANEL / 2 }>();
+    let mut share = part.next.share(weights.len() * PANEL / 2);
     for (panel, weights) in rows.values.chunks_exact(rows.of * PANEL).zip(weights) {
         let (parts, _) = panel[rows.first * PANEL..].as_chunks::<PANEL>();
         let parts = parts.first_chunk::<R>().expect("there are so many rows");
         for (pair, weights) in weights.iter().enumerate() {
+            share.fetch();
             let mut columns = [as_bf16s(_mm512_setzero_si512()); VECTORS];
             for (columns, weights) in columns.iter_mut().zip(weights) {
                 *columns = load_bf16s(weights);
@@ -121,16 +134,14 @@ fn tile<const R: usize>(rows: Rows<'_, u16>, weights: &[u16], out: &mut [f32]) -
                 let [low, high] = [part[2 * pair], part[2 * pair + 1]];
                 let both = u32::from(low) | u32::from(high) << 16;
                 let value = as_bf16s(_mm512_set1_epi32(both.cast_signed()));
-                for (sum, columns) in sums.iter_mut().zip(columns) {
-                    *sum = _mm512_dpbf16_ps(*sum, value, columns);
+                for (sum, columns) in sums.iter_mut().zip(&columns) {
+                    *sum = _mm512_dpbf16_ps(*sum, value, *columns);
                 }
             }
         }
     }
-    let (out, _) = out.as_chunks_mut::<PANEL>();
-    let out = out.first_chunk_mut::<R>().expect("there are so many rows");
     for (sums, out) in sums.iter().zip(out) {
-        for (sum, out) in sums.iter().zip(out.as_chunks_mut().0) {
+        for (sum, out) in sums.iter().zip(out) {
             store_f32s(out, *sum);
         }
     }

@@ -13,6 +13,9 @@ pub(in crate::clip) type Bf16 = Never;
 
 pub(in crate::clip) type Int8 = Never;
 
+/// Where memory is only fetched when it is read.
+pub(in crate::clip::packed) fn fetch<T>(_: &[T]) {}
+
 impl Never {
     pub(in crate::clip::packed) fn detect(_: Vectors) -> Option<Self> {
         None

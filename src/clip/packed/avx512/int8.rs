@@ -9,7 +9,7 @@
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
     _mm512_abs_ps, _mm512_add_epi32, _mm512_castps_si512, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_max_epi32, _mm512_mul_ps,
+    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_max_epi32, _mm512_mul_ps,
     _mm512_reduce_max_epi32, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512,
 };
 use std::ops::Range;
@@ -19,7 +19,7 @@ use rayon::slice::ParallelSliceMut as _;
 
 use super::vector::{LANES, load_f32s, load_i8s, load_i32s, store_f32s, store_u8s};
 use crate::clip::packed::PANEL;
-use crate::clip::packed::kernel::{Kernel, Vectors, tile_rows};
+use crate::clip::packed::kernel::{Kernel, Next, Vectors, tile_rows};
 use crate::clip::packed::matrix::{Aligned, Factor, Matrix, Weights};
 
 /// Vectors of a panel.
@@ -140,8 +140,11 @@ impl Kernel for Int8 {
     ) {
         let Quantized { words, scales } = factor.whole();
         let inputs = factor.parts().panels() * PANEL;
+        let (panel_words, later) = weights.words.from(panel).split_at(inputs * PANEL);
+        let next = &later[..later.len().min(panel_words.len())];
         let panel = Panel {
-            words: weights.words.panel(panel),
+            words: panel_words,
+            next: Next::new(next, rows.len()),
             scales: &weights.scales[panel],
             begin: &weights.begin[panel],
         };
@@ -159,6 +162,8 @@ impl Kernel for Int8 {
 #[derive(Clone, Copy)]
 struct Panel<'a> {
     words: &'a [i8],
+    /// The panel after it.
+    next: Next<'a, i8>,
     scales: &'a [f32; PANEL],
     begin: &'a [i32; PANEL],
 }
@@ -191,19 +196,19 @@ fn quantize<'a>(parts: impl Iterator<Item = &'a [f32]> + Clone, words: &mut [u8]
 
 /// `words` are `[rows][inputs]`.
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn multiply(words: &[u8], scales: &[f32], panel: Panel<'_>, out: &mut [f32]) {
+fn multiply(words: &[u8], scales: &[f32], mut panel: Panel<'_>, out: &mut [f32]) {
     let inputs = words.len() / scales.len();
     let mut done = 0;
     while done < scales.len() {
         let (words, scales) = (&words[done * inputs..], &scales[done..]);
         let out = &mut out[done * PANEL..];
         done += match tile_rows(scales.len()) {
-            1 => tile::<1>(words, inputs, scales, panel, out),
-            2 => tile::<2>(words, inputs, scales, panel, out),
-            3 => tile::<3>(words, inputs, scales, panel, out),
-            4 => tile::<4>(words, inputs, scales, panel, out),
-            5 => tile::<5>(words, inputs, scales, panel, out),
-            _ => tile::<6>(words, inputs, scales, panel, out),
+            1 => tile::<1>(words, inputs, scales, &mut panel, out),
+            2 => tile::<2>(words, inputs, scales, &mut panel, out),
+            3 => tile::<3>(words, inputs, scales, &mut panel, out),
+            4 => tile::<4>(words, inputs, scales, &mut panel, out),
+            5 => tile::<5>(words, inputs, scales, &mut panel, out),
+            _ => tile::<6>(words, inputs, scales, &mut panel, out),
         };
     }
 }
@@ -215,7 +220,7 @@ fn tile<const R: usize>(
     words: &[u8],
     inputs: usize,
     scales: &[f32],
-    panel: Panel<'_>,
+    panel: &mut Panel<'_>,
     out: &mut [f32],
 ) -> usize {
     let mut sums = [[_mm512_setzero_si512(); VECTORS]; R];
@@ -228,12 +233,14 @@ fn tile<const R: usize>(
     let (weights, _) = panel.words.as_chunks::<{ QUAD * LANES }>();
     let (weights, _) = weights.as_chunks::<VECTORS>();
     let (weights, _) = weights.as_chunks::<{ PANEL / QUAD }>();
+    let mut share = panel.next.share(weights.len() * PANEL / QUAD);
     for (n, weights) in weights.iter().enumerate() {
         let mut parts = [&words[n]; R];
         for (row, part) in parts.iter_mut().enumerate() {
             *part = &words[row * (inputs / PANEL) + n];
         }
         for (quad, weights) in weights.iter().enumerate() {
+            share.fetch();
             let mut columns = [_mm512_setzero_si512(); VECTORS];
             for (columns, weights) in columns.iter_mut().zip(weights) {
                 *columns = load_i8s(weights);
@@ -241,8 +248,8 @@ fn tile<const R: usize>(
             for (part, sums) in parts.iter().zip(&mut sums) {
                 let (quads, _) = part.as_chunks::<QUAD>();
                 let value = _mm512_set1_epi32(i32::from_le_bytes(quads[quad]));
-                for (sum, columns) in sums.iter_mut().zip(columns) {
-                    *sum = _mm512_dpbusd_epi32(*sum, value, columns);
+                for (sum, columns) in sums.iter_mut().zip(&columns) {
+                    *sum = _mm512_dpbusd_epi32(*sum, value, *columns);
                 }
             }
         }
@@ -255,7 +262,7 @@ fn tile<const R: usize>(
         let columns = panel.scales.as_chunks().0.iter().zip(out.as_chunks_mut().0);
         for (sum, (column_scale, out)) in sums.iter().zip(columns) {
             let value = _mm512_mul_ps(_mm512_cvtepi32_ps(*sum), load_f32s(column_scale));
-            store_f32s(out, _mm512_mul_ps(value, scale));
+            store_f32s(out, _mm512_fmadd_ps(value, scale, load_f32s(out)));
         }
     }
     R
@@ -314,7 +321,7 @@ mod tests {
     /// With one panel of weights that are all one.
     fn product(kernel: Int8, row: &[f32]) -> f32 {
         let weights = kernel.pack(&[1.0; PANEL * PANEL], PANEL);
-        let mut out = [f32::NAN; PANEL];
+        let mut out = [0.0; PANEL];
         kernel.multiply(&factor(kernel, row, PANEL), 0..1, &weights, 0, &mut out);
         out[0]
     }
@@ -340,7 +347,7 @@ mod tests {
         let factor = factor(kernel, xs, inputs);
         let rows = xs.len() / inputs;
         for panel in 0..weight.len() / inputs / PANEL {
-            let mut out = vec![f32::NAN; rows * PANEL];
+            let mut out = vec![0.0; rows * PANEL];
             kernel.multiply(&factor, 0..rows, &weights, panel, &mut out);
             for (n, value) in out.iter().enumerate() {
                 let (row, column) = (n / PANEL, panel * PANEL + n % PANEL);

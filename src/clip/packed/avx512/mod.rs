@@ -10,7 +10,8 @@
 //! - **Memory is only reached through arrays.** A vector is read from and
 //!   written to a reference to an array of its very size, by the functions of
 //!   [`vector`]; where in a slice that array is, is found by safe code. No
-//!   address is computed here.
+//!   address is computed here, and the only other one that the processor gets
+//!   is the one of a slice that is asked for and not read.
 //!
 //! Neither Miri, which stops where numbers are rounded, nor Valgrind 3.19 knows
 //! the instructions. The tests of this module and of [`super::kernel`], which
@@ -24,6 +25,8 @@ mod bf16;
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere;
 #[cfg(target_arch = "x86_64")]
+mod fetch;
+#[cfg(target_arch = "x86_64")]
 mod int8;
 #[cfg(target_arch = "x86_64")]
 mod vector;
@@ -31,6 +34,8 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 pub(super) use bf16::Bf16;
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) use elsewhere::{Bf16, Int8};
+pub(super) use elsewhere::{Bf16, Int8, fetch};
+#[cfg(target_arch = "x86_64")]
+pub(super) use fetch::fetch;
 #[cfg(target_arch = "x86_64")]
 pub(super) use int8::Int8;
