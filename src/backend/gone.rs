@@ -76,7 +76,33 @@ pub(super) async fn hide(
     gone.extend(passed_over(there, walk.clone()).await);
     stay.without(&gone);
     let may_go = |id: &ImageId| stay.has(id) || is_left(walk, id.folder());
-    hide_gone(store, gone, may_go, *hidden_before).await
+    hide_gone(store, gone, may_go, walk, *hidden_before).await
+}
+
+/// How many pictures are gone that a walk does not come by: what is to be hidden
+/// is a part of them all. Where a disk is missing, as its folder is gone or empty,
+/// only others of such folders count, and where it is not, none of these.
+async fn elsewhere(store: &Arc<dyn VectorStore>, walk: &Walk) -> Result<usize, store::Error> {
+    let mut pictures = listing::below(store, &[Path::new("")]).await?;
+    pictures.retain(|listed| {
+        let location = listed.id.location();
+        !listed.known.hidden && !walk.starts.iter().any(|start| location.starts_with(start))
+    });
+    let folder = walk.folder.clone();
+    let gone = move || {
+        let mut missing = HashMap::new();
+        let mut is_missing =
+            |folder: &Path| *missing.entry(folder.to_owned()).or_insert_with(|| is_bare(folder));
+        let is_here = is_missing(&folder);
+        let gone = pictures.iter().filter(|listed| is_absent(&listed.id.location()));
+        gone.filter(|listed| is_missing(listed.id.folder()) == is_here).count()
+    };
+    Ok(spawn_blocking(gone).await.unwrap_or_default())
+}
+
+/// Whether nothing at all is in `folder`.
+fn is_bare(folder: &Path) -> bool {
+    is_absent(folder) || fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Whether a folder of the collection is no more, and the walked one would come
@@ -150,6 +176,13 @@ impl Met {
         }
     }
 
+    /// Takes back that there is something at these paths.
+    pub(super) fn lose(&mut self, paths: &[PathBuf]) {
+        for path in paths {
+            self.pictures.remove(path);
+        }
+    }
+
     /// Whether it may be that there is no picture at `path`.
     fn may_lack(&self, path: &Path) -> bool {
         !self.pictures.contains(path)
@@ -193,6 +226,7 @@ async fn hide_gone(
     store: &Arc<dyn VectorStore>,
     gone: Vec<Listed>,
     may_go: impl Fn(&ImageId) -> bool,
+    walk: &Walk,
     hidden_before: usize,
 ) -> Result<Outcome, store::Error> {
     if gone.is_empty() {
@@ -207,18 +241,36 @@ async fn hide_gone(
         store.delete(batch.to_vec()).await?;
     }
     outcome.hidden = hide_all(store, last).await?;
-    Ok(outcome.and(hide_few(store, gone, hidden_before, homeless).await?))
+    let elsewhere = if gone.is_empty() { 0 } else { elsewhere(store, walk).await? };
+    let others = Others { hidden: hidden_before, gone: elsewhere };
+    Ok(outcome.and(hide_few(store, gone, others, homeless).await?))
 }
 
-/// Hides `gone`, unless they and the `homeless`, which stay, are too many.
+/// Whether so many files that are gone at once, and so many that stayed, are
+/// rather a disk that is missing.
+pub(super) fn looks_like_a_disk(gone: usize, stayed: usize) -> bool {
+    gone as u64 * FEW > (gone + stayed) as u64
+}
+
+/// Pictures that a load does not come by and whose files are gone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Others {
+    /// They were hidden in the same run.
+    pub(super) hidden: usize,
+    /// They are still searched.
+    pub(super) gone: usize,
+}
+
+/// Hides `gone`, unless they, the `others` and the `homeless`, which stay, are
+/// too many.
 pub(super) async fn hide_few(
     store: &Arc<dyn VectorStore>,
     gone: Vec<ImageId>,
-    hidden_before: usize,
+    others: Others,
     homeless: usize,
 ) -> Result<Outcome, store::Error> {
-    let all = store.count().await?.pictures + hidden_before as u64;
-    if (gone.len() + homeless + hidden_before) as u64 * FEW > all {
+    let all = store.count().await?.pictures + others.hidden as u64;
+    if (gone.len() + homeless + others.hidden + others.gone) as u64 * FEW > all {
         return Ok(Outcome { missing: gone.len() + homeless, ..Outcome::default() });
     }
     Ok(Outcome { hidden: hide_all(store, gone).await?, missing: homeless, renamed: 0 })

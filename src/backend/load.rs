@@ -105,7 +105,7 @@ impl Load {
         let below = changed.below(folder);
         let walk = Walk { folder: folder.to_owned(), starts: below, others: roots.all() };
         let found = self.list(walk.clone(), &mut tally).await?;
-        let met = Met::of(folder, &found);
+        let mut met = Met::of(folder, &found);
         let is_of_use = !found.pictures.is_empty() || !found.problems.is_empty();
         if is_of_use && roots.has_new {
             // It is loaded again with the others, though all that is in it may be
@@ -129,12 +129,16 @@ impl Load {
             token: token.clone(),
         };
         let reading = reading.start(reader).map_err(|e| Failure::new("starting a thread", &e))?;
-        let ended = self.store_batches(read, &store, &mut tally).await;
+        let mut ended = self.store_batches(read, &store, &mut tally).await;
         let stopped = || Failure::because("reading the pictures", "its thread has stopped");
         // A file that never comes, as of a server that is gone, keeps nobody who
         // wants to stop.
         token.run_until_cancelled(reading).await.unwrap_or(Ok(())).map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
+            if matches!(changed, Changed::Everything) {
+                ended = tally.mostly_stayed();
+            }
+            met.lose(&tally.vanished);
             let broken = self.broken(walk.starts.clone()).await?;
             let seen = Seen { walk, met, broken, hidden_before: self.hidden_before };
             let outcome = self.hide(&store, &seen, changed, &tally).await;
@@ -305,9 +309,18 @@ impl Load {
         match read {
             Read::Unchanged(id) => tally.done(&id, |at| &mut at.unchanged),
             Read::FailedBefore(id, format) => tally.failed_before(&id, format.as_deref()),
-            Read::Gone => tally.progress.found -= 1,
+            Read::Linked => tally.progress.found -= 1,
+            Read::Vanished(path) => {
+                tally.progress.found -= 1;
+                tally.vanished.push(path);
+            }
             Read::Returned(id) => bundle.returned.push(id),
-            Read::Touched(id, stamp) => bundle.touched.push((id, stamp)),
+            Read::Touched(id, stamp, was_hidden) => {
+                if was_hidden {
+                    tally.coming_back.insert(id.clone());
+                }
+                bundle.touched.push((id, stamp));
+            }
             Read::Recognised(record) => bundle.recognised.push(record),
             Read::Picture(picture) => batches.pictures.push(picture),
             Read::Problem(problem) => self.fail(problem, tally).await,
@@ -404,7 +417,10 @@ impl Load {
         let refused: HashSet<&ImageId> = stored.refused.iter().map(|refused| &refused.id).collect();
         let taken = |id: &&ImageId| !refused.contains(id);
         let Stored { touched, recognised, fresh, returned, .. } = &stored;
-        touched.iter().filter(taken).for_each(|id| tally.done(id, |at| &mut at.unchanged));
+        for id in touched.iter().filter(taken) {
+            let is_back = tally.coming_back.remove(id);
+            tally.done(id, |at| if is_back { &mut at.returned } else { &mut at.unchanged });
+        }
         recognised.iter().filter(taken).for_each(|id| tally.done(id, |at| &mut at.recognised));
         fresh.iter().filter(taken).for_each(|id| tally.done(id, |at| &mut at.embedded));
         for id in returned {
@@ -463,6 +479,10 @@ struct Tally {
     reported: Instant,
     journal: Option<Journal>,
     watches: Arc<Stopwatches>,
+    /// Files that went away while the load was at them.
+    vanished: Vec<PathBuf>,
+    /// Hidden pictures whose files were written again.
+    coming_back: HashSet<ImageId>,
 }
 
 impl Tally {
@@ -470,7 +490,16 @@ impl Tally {
         let now = Instant::now();
         let folder = folder.to_owned();
         let (progress, watches) = (LoadProgress::default(), Arc::default());
-        Self { folder, progress, began: now, reported: now, journal, watches }
+        Self {
+            folder,
+            progress,
+            began: now,
+            reported: now,
+            journal,
+            watches,
+            vanished: Vec::new(),
+            coming_back: HashSet::new(),
+        }
     }
 
     fn failed(&mut self, problem: &FileProblem) {
@@ -480,6 +509,19 @@ impl Tally {
         if let Some(journal) = &mut self.journal {
             journal.failed(problem);
         }
+    }
+
+    /// Whether the files that were found were still there to be read: all but a
+    /// few, or it is rather their disk that went away.
+    fn mostly_stayed(&self) -> Result<(), Failure> {
+        let (gone, stayed) = (self.vanished.len(), self.progress.found);
+        if !gone::looks_like_a_disk(gone, stayed) {
+            return Ok(());
+        }
+        let folder = Printable::new(&self.folder);
+        let reason = format!("{gone} of {} files went away meanwhile", gone + stayed);
+        Err(Failure::because(format!("loading {folder}"), reason)
+            .hint("look whether its disk is still there, and load it again"))
     }
 
     /// The last word to other processes.

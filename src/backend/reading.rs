@@ -41,8 +41,9 @@ pub(super) enum Read {
     Unchanged(ImageId),
     /// It is in the collection, unchanged, and was hidden.
     Returned(ImageId),
-    /// Its content is in the collection, but it was written again.
-    Touched(ImageId, FileStamp),
+    /// Its content is in the collection, but it was written again; with whether
+    /// it was hidden.
+    Touched(ImageId, FileStamp, bool),
     /// Its content is in the collection by another name.
     Recognised(Record),
     /// It is ready to be embedded.
@@ -52,9 +53,10 @@ pub(super) enum Read {
     FailedBefore(ImageId, Option<String>),
     /// It cannot be embedded.
     Problem(FileProblem),
-    /// It was there when the folder was listed, and no longer is; or it is in
-    /// the collection by another name that leads to the same file.
-    Gone,
+    /// It was there when the folder was listed, and no longer is.
+    Vanished(PathBuf),
+    /// It is in the collection by another name that leads to the same file.
+    Linked,
     /// The collection could not be asked; nothing follows.
     Stopped(store::Error),
     /// No thread could be started; nothing follows.
@@ -65,12 +67,13 @@ impl Read {
     /// The picture, if nothing is wrong with its file.
     fn well(&self) -> Option<&ImageId> {
         match self {
-            Self::Unchanged(id) | Self::Returned(id) | Self::Touched(id, _) => Some(id),
+            Self::Unchanged(id) | Self::Returned(id) | Self::Touched(id, ..) => Some(id),
             Self::Recognised(record) => Some(&record.id),
             Self::Picture(picture) => Some(&picture.id),
             Self::FailedBefore(..)
             | Self::Problem(_)
-            | Self::Gone
+            | Self::Vanished(_)
+            | Self::Linked
             | Self::Stopped(_)
             | Self::NoThread(_) => None,
         }
@@ -217,9 +220,13 @@ impl Reading {
     }
 
     /// A file that is not there has not failed, nor has a folder that can be
-    /// read by now.
+    /// read by now. Where nothing at all is, a disk may be missing.
     fn forget_gone(&self) {
-        let Reader { folder, starts, problems, .. } = &self.reader;
+        let Reader { folder, starts, paths, problems, .. } = &self.reader;
+        if paths.is_empty() && problems.is_empty() && starts.iter().any(|start| **start == **folder)
+        {
+            return;
+        }
         let problems: HashSet<PathBuf> =
             problems.iter().map(|problem| folder.join(&problem.path)).collect();
         let is_well = |path: &PathBuf| {
@@ -272,7 +279,8 @@ impl Reading {
         let hash = hash(&bytes);
         let now = FileStamp { size: bytes.len() as u64, modified: FileStamp::time_of(&stat), hash };
         if stamp.is_some_and(|stamp| stamp.hash == hash) {
-            return Look::Done(Read::Touched(id.clone(), now));
+            let was_hidden = known.is_some_and(|known| known.hidden);
+            return Look::Done(Read::Touched(id.clone(), now, was_hidden));
         }
         Look::New(Content { id: id.clone(), stamp: now, bytes })
     }
@@ -294,7 +302,7 @@ impl Reading {
         for content in contents {
             let known = by_content.get(&content.stamp.hash).map(Vec::as_slice).unwrap_or_default();
             let read = match known.first() {
-                Some(_) if self.is_stored(&content.id, known) => Read::Gone,
+                Some(_) if self.is_stored(&content.id, known) => Read::Linked,
                 Some(record) => {
                     let Content { id, stamp, .. } = content;
                     Read::Recognised(Record { id, stamp: Some(stamp), ..record.clone() })
@@ -345,7 +353,7 @@ impl Reading {
     /// A file that the system would not give, or that is no file.
     fn unreadable(&self, location: &Path, stat: Option<&Metadata>, error: &picture::Error) -> Read {
         if error.is_absence() {
-            return Read::Gone;
+            return Read::Vanished(location.to_owned());
         }
         let tried =
             stat.filter(|_| error.lasts()).map(|stat| (stat.len(), FileStamp::time_of(stat)));

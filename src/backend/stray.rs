@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-use super::gone::{self, Outcome};
+use super::gone::{self, Others, Outcome};
 use super::listing;
 use super::roots;
 use super::walk::{self, Walk};
@@ -41,7 +41,8 @@ pub(super) async fn hide(
     let is_replaced =
         |id: &ImageId| astray.get(id.folder()).and_then(Option::as_ref).is_some_and(is_seen);
     let replaced = rest.into_iter().map(|listed| listed.id).filter(is_replaced).collect();
-    let outcome = gone::hide_few(store, replaced, hidden_before, 0).await?;
+    let others = Others { hidden: hidden_before, gone: 0 };
+    let outcome = gone::hide_few(store, replaced, others, 0).await?;
     Ok(Outcome { renamed, ..outcome })
 }
 

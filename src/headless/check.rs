@@ -103,7 +103,8 @@ fn advise(checked: &Checked, output: &mut Output<'_>) -> io::Result<()> {
     }
     match &checked.mended {
         Some(mended) if mended.lost > 0 => {
-            let text = format!("{} lost", pictures(mended.lost));
+            let most = if mended.salvaged.is_some() { "up to " } else { "" };
+            let text = format!("{most}{} lost", pictures(mended.lost));
             let hint = format!("`carlens load FOLDER` embeds {} again", them(mended.lost));
             output.note(&text, Some(&hint))?;
         }

@@ -4,7 +4,7 @@ use image::{ImageDecoder, ImageFormat};
 
 use super::format::{self, Format};
 use super::quarter::Quarter;
-use super::{Detail, avif, jpeg, preview, raster, reader, within_limits};
+use super::{Detail, MAX_PNG_BYTES, avif, jpeg, preview, raster, reader, within_limits};
 
 /// Bytes of the pixels of the picture in `bytes`, of what its decoder keeps and
 /// of a second copy of the pixels, which turning or flattening it takes; zero if
@@ -77,6 +77,35 @@ fn of_any(bytes: &[u8], format: ImageFormat) -> Option<Size> {
     let (width, height) = decoder.dimensions();
     let decoded = decoder.total_bytes();
     // Such as the frame that an animation's first is drawn on.
-    let kept = if format == ImageFormat::Png { 0 } else { decoded };
+    let kept = if format == ImageFormat::Png { MAX_PNG_BYTES } else { decoded };
     Some(Size { width, height, decoded, kept })
+}
+
+#[cfg(test)]
+mod tests {
+    use image::ImageEncoder as _;
+    use image::codecs::png::PngEncoder;
+
+    use super::*;
+
+    /// A small picture with a profile of so many zeros.
+    fn png(profile: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = PngEncoder::new(&mut bytes);
+        encoder.set_icc_profile(vec![0; profile]).unwrap();
+        encoder.write_image(&[200; 64 * 64 * 3], 64, 64, image::ExtendedColorType::Rgb8).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_colour_profile_takes_no_more_memory_than_is_counted() {
+        for (profile, is_kept) in [(3000, true), (64 << 20, false)] {
+            let bytes = png(profile);
+            let mut decoder = reader(&bytes, ImageFormat::Png).into_decoder().unwrap();
+            assert_eq!(decoder.icc_profile().unwrap().is_some(), is_kept, "of {profile} bytes");
+            assert!(needed(&bytes, Detail::Full) >= MAX_PNG_BYTES);
+            let decoded = crate::picture::decode(&bytes, Detail::Full).unwrap();
+            assert_eq!(decoded.picture.into_rgb8().into_raw(), [200; 64 * 64 * 3]);
+        }
+    }
 }

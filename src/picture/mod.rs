@@ -75,6 +75,11 @@ const MAX_PIXELS: u64 = MAX_DECODED_BYTES / 3;
 /// of a thin strip would be many times its pixels.
 const MAX_SIDE: u32 = 1 << 20;
 
+/// What a PNG decoder may take beside the pixels: a row, and what is packed and
+/// of no use here, as a colour profile, which may be a thousand times its length
+/// and is left out where it is too large.
+const MAX_PNG_BYTES: u64 = 16 << 20;
+
 /// Nor one whose decoder would keep more than this, its pixels included.
 const MAX_WORKING_BYTES: u64 = 1 << 30;
 
@@ -261,7 +266,8 @@ fn within_limits(width: u32, height: u32, bytes: u64) -> Result<(), Error> {
 fn reader(bytes: &[u8], format: ImageFormat) -> ImageReader<Cursor<&[u8]>> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    let most = if format == ImageFormat::Png { MAX_PNG_BYTES } else { MAX_DECODED_BYTES };
+    limits.max_alloc = Some(most);
     reader.limits(limits);
     reader
 }

@@ -82,7 +82,7 @@ pub struct Mended {
     /// How many faults of each kind are no more.
     pub faults: BTreeMap<Fault, u64>,
     /// Pictures that were removed or could not be read, and which the next
-    /// load embeds again.
+    /// load embeds again: at most, where a file was damaged.
     pub lost: u64,
     /// Pictures that were read out of a damaged file.
     pub salvaged: Option<u64>,

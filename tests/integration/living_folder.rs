@@ -226,6 +226,20 @@ async fn what_vanishes_is_hidden_and_comes_back_by_itself() {
 }
 
 #[tokio::test]
+async fn what_comes_back_with_another_time_is_back_all_the_same() {
+    let mut library = Library::with(10);
+    library.load().await;
+    let (path, aside) = (library.path("003.png"), library.beside("aside.png"));
+    fs::rename(&path, &aside).unwrap();
+    assert_eq!(library.load().await.hidden, 1);
+    fs::copy(&aside, &path).unwrap();
+    make_old(&path);
+    let progress = library.load().await;
+    assert_eq!((progress.returned, progress.unchanged, progress.embedded), (1, 9, 0));
+    assert_eq!(library.names().await.len(), 10);
+}
+
+#[tokio::test]
 async fn what_changes_in_a_watched_folder_is_loaded_as_it_happens() {
     let mut library = Library::with(12);
     let (id, folders) = (RequestId(100), vec![library.scene.cars()]);
@@ -738,6 +752,87 @@ async fn a_disk_that_is_not_mounted_hides_nothing() {
     fs::rename(aside.join("000.png"), library.path("000.png")).unwrap();
     let progress = library.load().await;
     assert_eq!((progress.hidden, progress.missing), (0, 9), "more than a fifth");
+}
+
+#[tokio::test]
+async fn a_fifth_is_one_of_all_folders_however_often_they_are_loaded() {
+    let mut library = Library::with(40);
+    let folders = ["a", "b", "c", "d"].map(|name| library.path(name));
+    let name = |folder: usize, n: usize| format!("{:03}.png", 10 * folder + n);
+    for (folder, path) in folders.iter().enumerate() {
+        fs::create_dir(path).unwrap();
+        for n in 0..10 {
+            let name = name(folder, n);
+            fs::rename(library.path(&name), path.join(&name)).unwrap();
+        }
+        assert_eq!(library.load_folder(path).await.embedded, 10);
+    }
+    for (folder, path) in folders.iter().enumerate() {
+        (0..4).for_each(|n| fs::remove_file(path.join(name(folder, n))).unwrap());
+    }
+    for path in folders.iter().chain(&folders) {
+        let progress = library.load_folder(path).await;
+        assert_eq!((progress.hidden, progress.missing), (0, 4), "{}", path.display());
+    }
+    // What is still missing of a disk that is not there is another matter.
+    fs::rename(&folders[0], library.beside("a")).unwrap();
+    for (folder, path) in folders.iter().enumerate().skip(1) {
+        fs::copy(path.join(name(folder, 9)), path.join("other.png")).unwrap();
+        (0..4).for_each(|n| {
+            fs::copy(path.join("other.png"), path.join(name(folder, n))).unwrap();
+        });
+        fs::remove_file(path.join("other.png")).unwrap();
+        library.load_folder(path).await;
+    }
+    fs::remove_file(folders[1].join(name(1, 5))).unwrap();
+    assert_eq!(library.load_folder(&folders[1]).await.hidden, 1);
+}
+
+#[tokio::test]
+async fn a_disk_that_goes_away_during_a_load_is_missed() {
+    let mut library = Library::with(400);
+    let cars = library.scene.cars();
+    let load = Request::Load { id: RequestId(1), folder: cars.clone(), hidden: 0 };
+    let pause = |paused| Request::Pause { load: RequestId(1), paused };
+    library.backend.send(load).await;
+    library.backend.send(pause(true)).await;
+    loop {
+        match library.backend.next_event().await.unwrap() {
+            Event::LoadProgress(_, progress) if progress.paused => break,
+            event => assert!(!event.is_final(), "{event:?}"),
+        }
+    }
+    let away = library.beside("away");
+    fs::rename(&cars, &away).unwrap();
+    library.backend.send(pause(false)).await;
+    let ended = loop {
+        let event = library.backend.next_event().await.unwrap();
+        if event.is_final() {
+            break event;
+        }
+    };
+    assert!(failed(&ended).causes[0].contains("of 400 files went away"), "{ended:?}");
+    fs::rename(&away, &cars).unwrap();
+    let progress = library.load().await;
+    assert!(progress.unchanged + progress.embedded == 400, "{progress:?}");
+    assert_eq!(library.names().await.len(), 400);
+}
+
+#[tokio::test]
+async fn what_failed_is_remembered_while_its_disk_is_missing() {
+    let mut library = Library::with(3);
+    let broken = library.path("broken.jpg");
+    fs::write(&broken, b"\xff\xd8\xff nothing").unwrap();
+    make_old(&broken);
+    assert_eq!(library.load().await.failed, 1);
+    let (cars, away) = (library.scene.cars(), library.beside("away"));
+    fs::rename(&cars, &away).unwrap();
+    fs::create_dir(&cars).unwrap();
+    assert_eq!(library.load().await.missing, 3);
+    fs::remove_dir(&cars).unwrap();
+    fs::rename(&away, &cars).unwrap();
+    let progress = library.load().await;
+    assert_eq!((progress.failed, progress.failed_before), (0, 1));
 }
 
 #[tokio::test]

@@ -293,19 +293,38 @@ async fn of_a_damaged_file_all_that_can_be_read_is_saved() {
 }
 
 #[tokio::test]
+async fn without_the_page_of_its_models_a_collection_loses_but_their_names() {
+    let place = Place::with(1000).await;
+    place.damage("PRAGMA wal_checkpoint(TRUNCATE)");
+    let page = "SELECT rootpage FROM sqlite_master WHERE name = 'space'";
+    let page = |connection: Connection| connection.query_row(page, [], |row| row.get(0));
+    let page: u32 = page(Connection::open(&place.path).unwrap()).unwrap();
+    let page = page as usize;
+    let mut bytes = fs::read(&place.path).unwrap();
+    bytes[(page - 1) * 8192..page * 8192].fill(0);
+    fs::write(&place.path, bytes).unwrap();
+    let mended = place.repair().await;
+    assert_eq!((mended.salvaged, mended.lost), (Some(1000), 0));
+    assert!(place.check().await.is_clean());
+    assert_holds(&place.open().await, &records(2..1000)).await;
+}
+
+#[tokio::test]
 async fn of_a_file_that_was_cut_short_all_that_is_there_is_saved() {
     let whole = Place::with(1000).await;
     drop(whole.create().await);
     let bytes = fs::read(&whole.path).unwrap();
     let pages = bytes.len() / 8192;
     let mut saved = Vec::new();
-    for kept in [pages - 1, pages - 2, pages * 3 / 4, pages / 2] {
+    // Of the last, nothing is left but the tables' first pages.
+    for kept in [pages - 1, pages - 2, pages * 3 / 4, pages / 2, 12] {
         let place = Place::with(3).await;
         fs::write(&place.path, &bytes[..kept * 8192]).unwrap();
         let token = CancellationToken::new();
         let mended = embedded::repair(&place.path, &token, |_, _| {}).await.unwrap();
         assert!(place.check().await.is_clean(), "{kept} pages");
         saved.push(mended.salvaged.unwrap());
+        assert_eq!(mended.salvaged.unwrap() + mended.lost, 1000, "{kept} pages");
     }
     assert!(saved[0] > 900 && saved[1] > 850 && saved[2] > 500 && saved[3] > 200, "{saved:?}");
 }

@@ -77,6 +77,9 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 /// More folders, or models, nobody has.
 const MOST_FOLDERS: i64 = 10_000;
 
+/// Of a component of an embedding, as it is stored.
+const BYTES: i64 = 2;
+
 /// Greater numbers of rows are not ours.
 const MOST_ROWS: i64 = 1 << 53;
 
@@ -108,7 +111,10 @@ impl Salvage<'_> {
             _ => Error::BeyondRepair { path: path.to_owned(), source: source.into() },
         };
         // Without them nothing is known of any picture.
-        let spaces = self.copy(&SPACES, to, path)?.map_err(beyond)?;
+        let mut spaces = self.copy(&SPACES, to, path)?.map_err(beyond)?;
+        if spaces == 0 {
+            spaces = self.copy_indexed_spaces(to).unwrap_or(0);
+        }
         let _ = self.copy(&FOLDERS, to, path)?.map_err(beyond)?;
         if spaces == 0 {
             return Err(beyond(rusqlite::Error::QueryReturnedNoRows));
@@ -124,10 +130,36 @@ impl Salvage<'_> {
         Ok((kept, known.saturating_sub(kept)))
     }
 
-    /// How many pictures there were, as far as an index tells.
+    /// How many pictures there were, as far as an index tells, or at most.
     fn known(&self) -> u64 {
-        let count = "SELECT count(*) FROM picture";
-        self.damaged.query_row(count, [], |row| row.get(0).map(i64::cast_unsigned)).unwrap_or(0)
+        let count = self.damaged.query_row("SELECT count(*) FROM picture", [], |row| row.get(0));
+        count.or_else(|_| self.last()).map_or(0, i64::cast_unsigned)
+    }
+
+    /// The greatest number that a picture has had.
+    fn last(&self) -> rusqlite::Result<i64> {
+        let last = "SELECT seq FROM sqlite_sequence WHERE name = 'picture'";
+        self.damaged.query_row(last, [], |row| row.get(0))
+    }
+
+    /// Copies what an index has of the spaces, and what follows from their
+    /// pictures; returns how many they are. Only their models' names are lost.
+    fn copy_indexed_spaces(&self, to: &Connection) -> rusqlite::Result<u64> {
+        let indexed = "SELECT id, fingerprint FROM space INDEXED BY sqlite_autoindex_space_1";
+        let mut spaces = self.damaged.prepare(indexed)?;
+        let spaces = spaces.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut copied = 0;
+        for space in spaces {
+            let (id, fingerprint): (i64, Value) = space?;
+            let bytes = "SELECT length(vector) FROM embedding WHERE space = ?1 LIMIT 1";
+            let bytes: i64 = self.damaged.query_row(bytes, [id], |row| row.get(0))?;
+            let seq = "SELECT coalesce(max(seq), 0) FROM embedding WHERE space = ?1";
+            let seq: i64 = self.damaged.query_row(seq, [id], |row| row.get(0))?;
+            let name = Text("a model whose name is lost".to_owned());
+            let row = [Integer(id), name, fingerprint, Integer(bytes / BYTES), Integer(seq)];
+            copied += to.execute(SPACES.put, params_from_iter(row))? as u64;
+        }
+        Ok(copied)
     }
 
     /// Copies the rows of a table that can be read; returns how many were of
@@ -184,9 +216,7 @@ impl Salvage<'_> {
         if !table.is_of_pictures {
             return MOST_FOLDERS;
         }
-        let last = "SELECT seq FROM sqlite_sequence WHERE name = 'picture'";
-        let last: rusqlite::Result<i64> = self.damaged.query_row(last, [], |row| row.get(0));
-        last.map_or(i64::MAX, |last| last.saturating_add(1))
+        self.last().map_or(i64::MAX, |last| last.saturating_add(1))
     }
 
     /// Reads the rows after number `from` to the end, or to what cannot be
