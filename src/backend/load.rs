@@ -413,7 +413,14 @@ impl Load {
         stored: Result<Stored, store::Error>,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
-        let stored = stored.map_err(|e| Failure::new("saving embeddings", &e))?;
+        let saving = "saving embeddings";
+        let stored = stored.map_err(|e| Failure::new(saving, &e))?;
+        if let Collection::Embedded(path) = &self.collection
+            && !path.exists()
+        {
+            let gone = format!("the collection {} was removed meanwhile", Printable::new(path));
+            return Err(Failure::because(saving, gone).hint("load again; nothing was kept"));
+        }
         let refused: HashSet<&ImageId> = stored.refused.iter().map(|refused| &refused.id).collect();
         let taken = |id: &&ImageId| !refused.contains(id);
         let Stored { touched, recognised, fresh, returned, .. } = &stored;

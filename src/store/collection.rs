@@ -57,7 +57,11 @@ impl Collection {
             },
             Self::Astra(database, _) => database.spaces().await?,
         };
-        Ok(spaces.into_iter().filter(|space| space.pictures.pictures + space.hidden > 0).collect())
+        // A folder may be known of which nothing could be embedded yet.
+        let is_empty = |space: &SpaceSummary| {
+            space.pictures.pictures + space.hidden == 0 && space.folders.is_empty()
+        };
+        Ok(spaces.into_iter().filter(|space| !is_empty(space)).collect())
     }
 
     /// Where it is.

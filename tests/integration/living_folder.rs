@@ -50,6 +50,33 @@ impl Library {
         answer(&mut self.backend, load).await
     }
 
+    /// Begins to load, and rests at the first pictures.
+    async fn begin(&mut self) {
+        self.asked += 1;
+        let load = RequestId(self.asked);
+        let folder = self.scene.cars();
+        self.backend.send(Request::Load { id: load, folder, hidden: 0 }).await;
+        self.backend.send(Request::Pause { load, paused: true }).await;
+        loop {
+            match self.backend.next_event().await.unwrap() {
+                Event::LoadProgress(_, progress) if progress.paused => break,
+                event => assert!(!event.is_final(), "{event:?}"),
+            }
+        }
+    }
+
+    /// Goes on with that load to its end.
+    async fn go_on(&mut self) -> Event {
+        let load = RequestId(self.asked);
+        self.backend.send(Request::Pause { load, paused: false }).await;
+        loop {
+            let event = self.backend.next_event().await.unwrap();
+            if event.is_final() {
+                return event;
+            }
+        }
+    }
+
     async fn load_folder(&mut self, folder: &Path) -> LoadProgress {
         match self.ask(folder).await.pop() {
             Some(Event::LoadFinished(_, progress)) => progress,
@@ -792,30 +819,33 @@ async fn a_fifth_is_one_of_all_folders_however_often_they_are_loaded() {
 async fn a_disk_that_goes_away_during_a_load_is_missed() {
     let mut library = Library::with(400);
     let cars = library.scene.cars();
-    let load = Request::Load { id: RequestId(1), folder: cars.clone(), hidden: 0 };
-    let pause = |paused| Request::Pause { load: RequestId(1), paused };
-    library.backend.send(load).await;
-    library.backend.send(pause(true)).await;
-    loop {
-        match library.backend.next_event().await.unwrap() {
-            Event::LoadProgress(_, progress) if progress.paused => break,
-            event => assert!(!event.is_final(), "{event:?}"),
-        }
-    }
+    library.begin().await;
     let away = library.beside("away");
     fs::rename(&cars, &away).unwrap();
-    library.backend.send(pause(false)).await;
-    let ended = loop {
-        let event = library.backend.next_event().await.unwrap();
-        if event.is_final() {
-            break event;
-        }
-    };
+    let ended = library.go_on().await;
     assert!(failed(&ended).causes[0].contains("of 400 files went away"), "{ended:?}");
     fs::rename(&away, &cars).unwrap();
     let progress = library.load().await;
     assert!(progress.unchanged + progress.embedded == 400, "{progress:?}");
     assert_eq!(library.names().await.len(), 400);
+}
+
+#[tokio::test]
+async fn a_folder_of_which_nothing_can_be_embedded_yet_is_loaded_on() {
+    let mut library = Library::with(0);
+    fs::write(library.path("broken.jpg"), "nothing").unwrap();
+    assert_eq!(library.load().await.failed, 1);
+    assert_eq!(library.folders().await, [library.scene.cars()]);
+}
+
+#[tokio::test]
+async fn a_load_into_a_collection_that_is_removed_does_not_succeed() {
+    let mut library = Library::with(200);
+    library.begin().await;
+    fs::remove_file(library.scene.collection()).unwrap();
+    let ended = library.go_on().await;
+    assert!(failed(&ended).causes[0].contains("was removed meanwhile"), "{ended:?}");
+    assert_eq!(library.load().await.embedded, 200);
 }
 
 #[tokio::test]
