@@ -339,7 +339,7 @@ impl Work {
     async fn watch(self, id: RequestId, folders: Vec<PathBuf>, control: Control) {
         let watch = Box::pin(async {
             let load = self.new_load(id, control).await?;
-            Watch { load, folders }.run().await
+            Watch { load: Load { is_watch: true, ..load }, folders }.run().await
         });
         let ended = self.reporter(id).while_waiting(self.collection.waits(), watch).await;
         self.finish(id, ended.map(|()| Event::Cancelled(id))).await;
@@ -353,6 +353,7 @@ impl Work {
             hidden_before: 0,
             control,
             loading: Arc::clone(&self.loading),
+            is_watch: false,
         })
     }
 

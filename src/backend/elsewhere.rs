@@ -98,6 +98,30 @@ impl Drop for Journal {
     }
 }
 
+/// Tells other processes that this one loads whatever changes in some folders,
+/// also while it has nothing to load. Gone when dropped.
+pub(super) struct Vigil {
+    lock: PathBuf,
+    /// Locked as long as this process lives.
+    _locked: File,
+}
+
+impl Vigil {
+    /// A vigil of this process over folders of `collection`.
+    pub(super) fn begin(collection: &Path) -> io::Result<Self> {
+        let lock = vigil(collection, process::id());
+        lock.parent().map_or(Ok(()), fs::create_dir_all)?;
+        let file = claim_soon(&lock)?;
+        Ok(Self { lock, _locked: file })
+    }
+}
+
+impl Drop for Vigil {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.lock);
+    }
+}
+
 /// Removes a journal whose lock the caller holds. The text first, as a lock
 /// without a text says nothing.
 fn remove(lock: &Path) {
@@ -162,6 +186,13 @@ fn lock(collection: &Path, process: u32) -> PathBuf {
     collection.with_file_name(name)
 }
 
+/// The lock file of a process' vigil.
+fn vigil(collection: &Path, process: u32) -> PathBuf {
+    let mut name = vigils(collection);
+    name.push(process.to_string());
+    collection.with_file_name(name)
+}
+
 /// What the journal with this lock file says.
 fn text(lock: &Path) -> PathBuf {
     lock.with_added_extension("json")
@@ -191,8 +222,21 @@ pub(super) fn waiting_for(collection: &Path) -> Remark {
     }
 }
 
+/// What other processes do about a collection.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Seen {
+    loads: Vec<LoadElsewhere>,
+    is_watched: bool,
+}
+
+impl Seen {
+    fn look(collection: &Path) -> Self {
+        Self { loads: loads(collection), is_watched: is_watched(collection) }
+    }
+}
+
 /// Reports the loads of other processes into `collection` whenever they
-/// change. Ends when nobody hears the reports any more, or if folders cannot
+/// change, and whether others will follow. Ends when nobody hears the reports any more, or if folders cannot
 /// be watched here.
 pub(super) async fn follow(
     collection: &Path,
@@ -202,11 +246,11 @@ pub(super) async fn follow(
     let folder = collection.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let (changed, mut changes) = mpsc::channel(1);
-    let ours = prefix(collection);
+    let ours = [prefix(collection), vigils(collection)];
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let of_journal = |path: &PathBuf| {
-            path.file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(ours.as_encoded_bytes()))
+            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+            ours.iter().any(|ours| name.starts_with(ours.as_encoded_bytes()))
         };
         if event.is_ok_and(|event| is_change(event.kind) && event.paths.iter().any(of_journal)) {
             // One that waits already stands for this one too.
@@ -214,23 +258,28 @@ pub(super) async fn follow(
         }
     })?;
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
-    let mut before: Option<Vec<LoadElsewhere>> = None;
+    let mut before: Option<Seen> = None;
     loop {
         let place = collection.to_owned();
         // A panic in there would be a bug, and no reason to stop watching.
-        let now = spawn_blocking(move || loads(&place)).await.unwrap_or_default();
+        let now = spawn_blocking(move || Seen::look(&place)).await.unwrap_or_default();
         if before.as_ref() != Some(&now) {
-            for ended in ended(collection, before.as_deref().unwrap_or_default(), &now) {
+            let before = before.unwrap_or_default();
+            for ended in ended(collection, &before.loads, &now.loads) {
                 if events.send(Event::LoadEndedElsewhere(id, ended.into())).await.is_err() {
                     return Ok(());
                 }
             }
-            if events.send(Event::LoadsElsewhere(id, now.clone())).await.is_err() {
+            let watched = Event::WatchedElsewhere(id, now.is_watched);
+            if now.is_watched != before.is_watched && events.send(watched).await.is_err() {
+                return Ok(());
+            }
+            if events.send(Event::LoadsElsewhere(id, now.loads.clone())).await.is_err() {
                 return Ok(());
             }
         }
         // An error means that it is time to look.
-        let change = if now.is_empty() {
+        let change = if now == Seen::default() {
             Ok(changes.recv().await)
         } else {
             timeout(LOOK_EVERY, changes.recv()).await
@@ -260,16 +309,33 @@ fn ended<'a>(
 /// The loads of other processes, by process. A journal whose process is gone
 /// is removed.
 fn loads(collection: &Path) -> Vec<LoadElsewhere> {
-    let prefix = prefix(collection);
+    let processes = others(collection, &prefix(collection)).into_iter();
+    processes.filter_map(|process| load(&lock(collection, process))).collect()
+}
+
+/// Whether another process loads whatever changes. What is left of one that is
+/// gone is removed.
+fn is_watched(collection: &Path) -> bool {
+    let locks = others(collection, &vigils(collection)).into_iter();
+    let mut locks = locks.map(|process| vigil(collection, process));
+    locks.any(|lock| match claim(&lock) {
+        Ok(Some(_held)) => {
+            let _ = fs::remove_file(&lock);
+            false
+        }
+        Ok(None) => true,
+        // In a folder that may only be read.
+        Err(_) => File::open(lock).is_ok_and(|file| file.try_lock_shared().is_err()),
+    })
+}
+
+/// Other processes that have files beside `collection` whose names begin like
+/// this: a lock may be gone, and what it was of be left.
+fn others(collection: &Path, prefix: &OsStr) -> BTreeSet<u32> {
     let folder = collection.parent().unwrap_or(Path::new("."));
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    // A lock may be gone, and what it was of be left.
-    let processes: BTreeSet<u32> = entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| process_of(&entry.file_name(), &prefix))
-        .filter(|process| *process != process::id())
-        .collect();
-    processes.into_iter().filter_map(|process| load(&lock(collection, process))).collect()
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let processes = entries.filter_map(|entry| process_of(&entry.file_name(), prefix));
+    processes.filter(|process| *process != process::id()).collect()
 }
 
 /// Whose journal a file is part of, by its name.
@@ -311,8 +377,17 @@ fn read(place: &Path) -> Option<LoadElsewhere> {
 
 /// How the names of `collection`'s journals begin.
 fn prefix(collection: &Path) -> OsString {
+    named(collection, ".load-")
+}
+
+/// How the names of its vigils begin.
+fn vigils(collection: &Path) -> OsString {
+    named(collection, ".watch-")
+}
+
+fn named(collection: &Path, what: &str) -> OsString {
     let mut name = collection.file_name().unwrap_or_default().to_owned();
-    name.push(".load-");
+    name.push(what);
     name
 }
 
@@ -427,6 +502,21 @@ mod tests {
         drop(file);
         assert_eq!(loads(&collection), []);
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_vigil_is_seen_as_long_as_its_process_lives() {
+        let home = tempfile::tempdir().unwrap();
+        let collection = home.path().join("cars.db");
+        let _ours = Vigil::begin(&collection).unwrap();
+        assert!(!is_watched(&collection));
+        let other = File::create(vigil(&collection, 1)).unwrap();
+        other.lock().unwrap();
+        assert!(is_watched(&collection));
+        assert_eq!(loads(&collection), []);
+        drop(other);
+        assert!(!is_watched(&collection));
+        assert!(!vigil(&collection, 1).exists());
     }
 
     #[test]

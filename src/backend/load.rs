@@ -47,6 +47,8 @@ pub(super) struct Load {
     pub(super) hidden_before: usize,
     /// Held by the load under way in this process: others wait for its end.
     pub(super) loading: Arc<Mutex<()>>,
+    /// Whether it will come by what is missing now when that is there again.
+    pub(super) is_watch: bool,
 }
 
 /// How others hold a load up.
@@ -135,7 +137,7 @@ impl Load {
         // wants to stop.
         token.run_until_cancelled(reading).await.unwrap_or(Ok(())).map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
-            if matches!(changed, Changed::Everything) {
+            if !self.is_watch {
                 ended = tally.mostly_stayed();
             }
             met.lose(&tally.vanished);

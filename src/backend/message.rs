@@ -314,6 +314,8 @@ pub enum Event {
     Relocated(RequestId, Relocated),
     /// The loads of other processes, as they are now. Not final.
     LoadsElsewhere(RequestId, Vec<LoadElsewhere>),
+    /// Whether another process loads whatever changes in its folders.
+    WatchedElsewhere(RequestId, bool),
     /// A load of another process has ended like this. Not final.
     LoadEndedElsewhere(RequestId, Box<LoadElsewhere>),
     /// The request was given up.
@@ -355,6 +357,7 @@ impl Event {
             | Self::Checked(id, _)
             | Self::Relocated(id, _)
             | Self::LoadsElsewhere(id, _)
+            | Self::WatchedElsewhere(id, _)
             | Self::LoadEndedElsewhere(id, _)
             | Self::Cancelled(id)
             | Self::Failed(id, _) => id,
@@ -378,6 +381,7 @@ impl Event {
                 | Self::CopyProgress(..)
                 | Self::CheckProgress(..)
                 | Self::LoadsElsewhere(..)
+                | Self::WatchedElsewhere(..)
                 | Self::LoadEndedElsewhere(..)
         )
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_blocking};
 
+use super::elsewhere::Vigil;
 use super::load::{Ending, Load, canonical};
 use super::message::{Event, Failure, Remark};
 use super::watching::{Changed, Means, Watching};
@@ -27,6 +28,9 @@ impl Watch {
     /// Ends when cancelled.
     pub(super) async fn run(mut self) -> Result<(), Failure> {
         let folders = self.present().await?;
+        let vigil = Vigil::begin(self.load.collection.on_this_machine());
+        let _vigil =
+            vigil.inspect_err(|error| tracing::warn!(%error, "others do not see this watch"));
         let (news, mut changes) = mpsc::channel(1);
         // Their tasks end with this.
         let mut watched = JoinSet::new();

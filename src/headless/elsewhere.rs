@@ -9,8 +9,11 @@ use super::{Interrupts, Outcome, Output, json};
 use crate::backend::{Backend, Ended, Event, LoadElsewhere, Request, RequestId};
 use crate::progress::{Line, elsewhere_line};
 
+/// Said while there is nothing to show.
+const WATCHED: &str = "another process waits for changes; what it loads is shown";
+
 /// Follows the loads of other processes into the collection until the last one
-/// has ended.
+/// has ended, and none of them loads whatever changes.
 ///
 /// # Errors
 /// If the output cannot be written to.
@@ -21,7 +24,7 @@ pub async fn follow_loads(
 ) -> io::Result<Outcome> {
     let mut interrupts = Interrupts::watch();
     backend.send(Request::FollowLoads { id: RequestId(1) }).await;
-    let mut outcome = None;
+    let (mut outcome, mut is_watched, mut told) = (None, false, false);
     loop {
         let event = tokio::select! {
             event = backend.next_event() => event,
@@ -29,6 +32,13 @@ pub async fn follow_loads(
         };
         match event {
             Some(Event::LoadsElsewhere(_, loads)) => match &loads[..] {
+                [] if is_watched => {
+                    output.clear()?;
+                    if !told {
+                        told = true;
+                        output.note(WATCHED, None)?;
+                    }
+                }
                 [] => break,
                 [first, ..] => {
                     // One that hangs shows nothing new.
@@ -38,6 +48,7 @@ pub async fn follow_loads(
                     }
                 }
             },
+            Some(Event::WatchedElsewhere(_, now)) => is_watched = now,
             Some(Event::LoadEndedElsewhere(_, load)) => {
                 let failed = load.ended.is_none_or(|ended| ended == Ended::Failed);
                 outcome = Some(if failed { Outcome::Failed } else { Outcome::Found });
@@ -52,7 +63,7 @@ pub async fn follow_loads(
         }
     }
     output.clear()?;
-    if outcome.is_none() {
+    if outcome.is_none() && !told {
         output.note("no load is under way", Some("`carlens load` begins one"))?;
     }
     Ok(outcome.unwrap_or(Outcome::Nothing))

@@ -695,6 +695,31 @@ fn who_interrupts_a_watch_that_has_nothing_to_do_is_told_nothing() {
     assert_eq!((rest.as_str(), ran.err().as_str()), ("", ""));
 }
 
+#[cfg(unix)]
+#[test]
+fn who_follows_sees_what_a_watch_loads_until_that_ends() {
+    let machine = Machine::new();
+    let folder = machine.pictures(&["car-001.jpg"]);
+    let mut watch = machine.command();
+    watch.args(["load", "--watch"]).arg(&folder).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut watch = watch.spawn().unwrap();
+    let mut loaded = BufReader::new(watch.stdout.take().unwrap()).lines();
+    assert!(loaded.next().unwrap().unwrap().contains("1 embedded"));
+    let mut follow = machine.command();
+    follow.args(["status", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut follow = follow.spawn().unwrap();
+    let mut said = BufReader::new(follow.stderr.take().unwrap()).lines();
+    let waits = said.next().unwrap().unwrap();
+    assert!(waits.contains("another process waits for changes"), "{waits}");
+    fs::copy(folder.join("car-001.jpg"), folder.join("twin.jpg")).unwrap();
+    let mut seen = BufReader::new(follow.stdout.take().unwrap()).lines();
+    let ended = seen.next().unwrap().unwrap();
+    assert!(ended.contains("finished: 0 embedded"), "{ended}");
+    interrupt(&watch);
+    assert_eq!(watch.wait().unwrap().code(), Some(130));
+    assert_eq!(follow.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn a_killed_load_loses_at_most_the_batches_in_hand() {
     let machine = Machine::new();
