@@ -108,6 +108,10 @@ fn advise(checked: &Checked, output: &mut Output<'_>) -> io::Result<()> {
             let hint = format!("`carlens load FOLDER` embeds {} again", them(mended.lost));
             output.note(&text, Some(&hint))?;
         }
+        Some(mended) if mended.salvaged == Some(0) => {
+            let text = "how many pictures are lost cannot be told";
+            output.note(text, Some("`carlens load FOLDER` embeds them again"))?;
+        }
         None if !findings.is_clean() => output.hint("`carlens check --repair` mends it")?,
         _ => {}
     }
