@@ -29,6 +29,9 @@ const BATCH: usize = 256;
 /// More than one in so many gone at once look like a disk that is missing.
 const FEW: u64 = 5;
 
+/// So many files one may well remove while a load reads them.
+const HANDFUL: usize = 8;
+
 /// Files that are read to find out whether a folder has its pictures still.
 const SAMPLES: usize = 16;
 
@@ -101,7 +104,7 @@ async fn elsewhere(store: &Arc<dyn VectorStore>, walk: &Walk) -> Result<usize, s
 }
 
 /// Whether nothing at all is in `folder`.
-fn is_bare(folder: &Path) -> bool {
+pub(super) fn is_bare(folder: &Path) -> bool {
     is_absent(folder) || fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
@@ -247,9 +250,9 @@ async fn hide_gone(
 }
 
 /// Whether so many files that are gone at once, and so many that stayed, are
-/// rather a disk that is missing.
+/// rather a disk that is missing: not where they are a handful.
 pub(super) fn looks_like_a_disk(gone: usize, stayed: usize) -> bool {
-    gone as u64 * FEW > (gone + stayed) as u64
+    gone > HANDFUL && gone as u64 * FEW > (gone + stayed) as u64
 }
 
 /// Pictures that a load does not come by and whose files are gone.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::batches::{BATCH, Batches, Bundle};
 use super::elsewhere::Journal;
 use super::gone::{self, Met, Seen};
-use super::message::{Ended, Event, Failure, LoadPlan, LoadProgress};
+use super::message::{Ended, Event, Failure, LoadPlan, LoadProgress, Remark};
 use super::reading::{self, Read, Reader};
 use super::relocate;
 use super::reporter::Reporter;
@@ -138,6 +138,7 @@ impl Load {
         token.run_until_cancelled(reading).await.unwrap_or(Ok(())).map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
             if !self.is_watch {
+                self.tell_of_vanished(&tally).await;
                 ended = tally.mostly_stayed();
             }
             met.lose(&tally.vanished);
@@ -175,6 +176,18 @@ impl Load {
         }
         let stray = stray::hide(store, &seen.walk, seen.hidden_before + gone.hidden).await?;
         Ok(gone.and(stray))
+    }
+
+    /// Of those that are few, it is told; that most went away is an error.
+    async fn tell_of_vanished(&self, tally: &Tally) {
+        if tally.vanished.is_empty() || tally.mostly_stayed().is_err() {
+            return;
+        }
+        let (gone, folder) = (tally.vanished.len(), Printable::new(&tally.folder));
+        let files = if gone == 1 { "file" } else { "files" };
+        let text = format!("{gone} {files} of {folder} went away while it was loaded");
+        let hint = "another load embeds what has another name now".into();
+        self.reporter.report(Event::Remarked, Remark { text, hint }).await;
     }
 
     /// The files below some folders that only a change of them can make well.
@@ -524,7 +537,8 @@ impl Tally {
     /// few, or it is rather their disk that went away.
     fn mostly_stayed(&self) -> Result<(), Failure> {
         let (gone, stayed) = (self.vanished.len(), self.progress.found);
-        if !gone::looks_like_a_disk(gone, stayed) {
+        let is_disk = gone::looks_like_a_disk(gone, stayed) || gone::is_bare(&self.folder);
+        if gone == 0 || !is_disk {
             return Ok(());
         }
         let folder = Printable::new(&self.folder);

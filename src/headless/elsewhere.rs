@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::output::Underway;
 use super::{Interrupts, Outcome, Output, json};
 use crate::backend::{Backend, Ended, Event, LoadElsewhere, Request, RequestId};
-use crate::progress::{Line, elsewhere_line};
+use crate::progress::{Line, elsewhere_line, load_summary};
 
 /// Said while there is nothing to show.
 const WATCHED: &str = "another process waits for changes; what it loads is shown";
@@ -87,9 +87,11 @@ fn tell_end(load: &LoadElsewhere, json: bool, output: &mut Output<'_>) -> io::Re
         output.say(failed, &Value::Null)?;
     }
     let at = &load.progress;
+    if load.ended == Some(Ended::Finished) {
+        return writeln!(output.out, "{}: finished: {}", load.folder, load_summary(at));
+    }
     let how = match load.ended {
-        Some(Ended::Finished) => "finished",
-        Some(Ended::Stopped) => "was stopped",
+        Some(Ended::Finished | Ended::Stopped) => "was stopped",
         Some(Ended::Failed) => "failed",
         None => "ended without a word, as if its process had been killed",
     };

@@ -66,15 +66,14 @@ impl Library {
     }
 
     /// Goes on with that load to its end.
-    async fn go_on(&mut self) -> Event {
+    async fn go_on(&mut self) -> Vec<Event> {
         let load = RequestId(self.asked);
         self.backend.send(Request::Pause { load, paused: false }).await;
-        loop {
-            let event = self.backend.next_event().await.unwrap();
-            if event.is_final() {
-                return event;
-            }
+        let mut events = Vec::new();
+        while !events.last().is_some_and(Event::is_final) {
+            events.push(self.backend.next_event().await.unwrap());
         }
+        events
     }
 
     async fn load_folder(&mut self, folder: &Path) -> LoadProgress {
@@ -822,12 +821,25 @@ async fn a_disk_that_goes_away_during_a_load_is_missed() {
     library.begin().await;
     let away = library.beside("away");
     fs::rename(&cars, &away).unwrap();
-    let ended = library.go_on().await;
+    let ended = library.go_on().await.pop().unwrap();
     assert!(failed(&ended).causes[0].contains("of 400 files went away"), "{ended:?}");
     fs::rename(&away, &cars).unwrap();
     let progress = library.load().await;
     assert!(progress.unchanged + progress.embedded == 400, "{progress:?}");
     assert_eq!(library.names().await.len(), 400);
+}
+
+#[tokio::test]
+async fn a_few_files_that_go_away_during_a_load_are_told_of() {
+    let mut library = Library::with(400);
+    library.begin().await;
+    fs::remove_file(library.path("398.png")).unwrap();
+    fs::remove_file(library.path("399.png")).unwrap();
+    let events = library.go_on().await;
+    let Some(Event::LoadFinished(_, progress)) = events.last() else { panic!("{events:?}") };
+    assert_eq!((progress.found, progress.embedded), (398, 398));
+    let is_told = |event: &Event| matches!(event, Event::Remarked(_, remark) if remark.text.starts_with("2 files of "));
+    assert!(events.iter().any(is_told), "{events:?}");
 }
 
 #[tokio::test]
@@ -843,7 +855,7 @@ async fn a_load_into_a_collection_that_is_removed_does_not_succeed() {
     let mut library = Library::with(200);
     library.begin().await;
     fs::remove_file(library.scene.collection()).unwrap();
-    let ended = library.go_on().await;
+    let ended = library.go_on().await.pop().unwrap();
     assert!(failed(&ended).causes[0].contains("was removed meanwhile"), "{ended:?}");
     assert_eq!(library.load().await.embedded, 200);
 }
