@@ -15,7 +15,7 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
-use notify::{RecursiveMode, Watcher};
+use notify::{EventKind, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -23,7 +23,6 @@ use tokio::time::timeout;
 #[cfg(unix)]
 use super::identity::Identity;
 use super::message::{Ended, Event, LoadElsewhere, LoadProgress, Remark, RequestId};
-use super::watching::is_change;
 use crate::domain::{FileProblem, Printable};
 use crate::pace::Pace;
 
@@ -252,6 +251,8 @@ pub(super) async fn follow(
             let name = path.file_name().unwrap_or_default().as_encoded_bytes();
             ours.iter().any(|ours| name.starts_with(ours.as_encoded_bytes()))
         };
+        // Whoever looks opens and closes the locks himself.
+        let is_change = |kind: EventKind| !matches!(kind, EventKind::Access(_));
         if event.is_ok_and(|event| is_change(event.kind) && event.paths.iter().any(of_journal)) {
             // One that waits already stands for this one too.
             let _ = changed.try_send(());

@@ -434,7 +434,8 @@ impl Load {
             && !path.exists()
         {
             let gone = format!("the collection {} was removed meanwhile", Printable::new(path));
-            return Err(Failure::because(saving, gone).hint("load again; nothing was kept"));
+            let hint = "`carlens load FOLDER` makes it anew; if the file was moved, move it back";
+            return Err(Failure::because(saving, gone).hint(hint));
         }
         let refused: HashSet<&ImageId> = stored.refused.iter().map(|refused| &refused.id).collect();
         let taken = |id: &&ImageId| !refused.contains(id);

@@ -293,20 +293,22 @@ async fn of_a_damaged_file_all_that_can_be_read_is_saved() {
 }
 
 #[tokio::test]
-async fn without_the_page_of_its_models_a_collection_loses_but_their_names() {
-    let place = Place::with(1000).await;
-    place.damage("PRAGMA wal_checkpoint(TRUNCATE)");
-    let page = "SELECT rootpage FROM sqlite_master WHERE name = 'space'";
-    let page = |connection: Connection| connection.query_row(page, [], |row| row.get(0));
-    let page: u32 = page(Connection::open(&place.path).unwrap()).unwrap();
-    let page = page as usize;
-    let mut bytes = fs::read(&place.path).unwrap();
-    bytes[(page - 1) * 8192..page * 8192].fill(0);
-    fs::write(&place.path, bytes).unwrap();
-    let mended = place.repair().await;
-    assert_eq!((mended.salvaged, mended.lost), (Some(1000), 0));
-    assert!(place.check().await.is_clean());
-    assert_holds(&place.open().await, &records(2..1000)).await;
+async fn without_the_page_of_its_models_or_folders_a_collection_is_saved_by_their_index() {
+    for table in ["space", "folder"] {
+        let place = Place::with(1000).await;
+        place.damage("PRAGMA wal_checkpoint(TRUNCATE)");
+        let page = "SELECT rootpage FROM sqlite_master WHERE name = ?1";
+        let connection = Connection::open(&place.path).unwrap();
+        let page: u32 = connection.query_row(page, [table], |row| row.get(0)).unwrap();
+        drop(connection);
+        let mut bytes = fs::read(&place.path).unwrap();
+        bytes[(page as usize - 1) * 8192..page as usize * 8192].fill(0);
+        fs::write(&place.path, bytes).unwrap();
+        let mended = place.repair().await;
+        assert_eq!((mended.salvaged, mended.lost), (Some(1000), 0), "{table}");
+        assert!(place.check().await.is_clean(), "{table}");
+        assert_holds(&place.open().await, &records(2..1000)).await;
+    }
 }
 
 #[tokio::test]

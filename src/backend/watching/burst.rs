@@ -166,7 +166,7 @@ impl Burst {
 }
 
 /// Reading, as whoever watches does itself, is none.
-pub(in crate::backend) fn is_change(kind: EventKind) -> bool {
+fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
         _ => true,

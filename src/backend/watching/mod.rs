@@ -22,8 +22,8 @@ use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
+pub(super) use self::burst::Changed;
 use self::burst::{Below, Burst};
-pub(super) use self::burst::{Changed, is_change};
 use super::identity::Identity;
 use super::walk::{self, Link};
 use crate::domain::Printable;

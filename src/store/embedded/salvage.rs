@@ -115,7 +115,9 @@ impl Salvage<'_> {
         if spaces == 0 {
             spaces = self.copy_indexed_spaces(to).unwrap_or(0);
         }
-        let _ = self.copy(&FOLDERS, to, path)?.map_err(beyond)?;
+        if self.copy(&FOLDERS, to, path)?.map_err(beyond)? == 0 {
+            let _ = self.copy_indexed_folders(to);
+        }
         if spaces == 0 {
             return Err(beyond(rusqlite::Error::QueryReturnedNoRows));
         }
@@ -140,6 +142,20 @@ impl Salvage<'_> {
     fn last(&self) -> rusqlite::Result<i64> {
         let last = "SELECT seq FROM sqlite_sequence WHERE name = 'picture'";
         self.damaged.query_row(last, [], |row| row.get(0))
+    }
+
+    /// Copies what an index has of the folders, which is all there is of them.
+    fn copy_indexed_folders(&self, to: &Connection) -> rusqlite::Result<()> {
+        let indexed = "SELECT id, path FROM folder INDEXED BY sqlite_autoindex_folder_1";
+        let mut folders = self.damaged.prepare(indexed)?;
+        let mut folders = folders.query([])?;
+        while let Some(row) = folders.next()? {
+            let folder = values(row, &FOLDERS).unwrap_or_default();
+            if matches!(folder.get(1), Some(Blob(path)) if is_absolute_path(path)) {
+                to.execute(FOLDERS.put, params_from_iter(folder))?;
+            }
+        }
+        Ok(())
     }
 
     /// Copies what an index has of the spaces, and what follows from their
