@@ -235,8 +235,8 @@ impl Seen {
 }
 
 /// Reports the loads of other processes into `collection` whenever they
-/// change, and whether others will follow. Ends when nobody hears the reports any more, or if folders cannot
-/// be watched here.
+/// change, and whether others will follow. Ends when nobody hears the reports any
+/// more, or if folders cannot be watched here.
 pub(super) async fn follow(
     collection: &Path,
     id: RequestId,
@@ -314,20 +314,10 @@ fn loads(collection: &Path) -> Vec<LoadElsewhere> {
     processes.filter_map(|process| load(&lock(collection, process))).collect()
 }
 
-/// Whether another process loads whatever changes. What is left of one that is
-/// gone is removed.
+/// Whether another process loads whatever changes.
 fn is_watched(collection: &Path) -> bool {
-    let locks = others(collection, &vigils(collection)).into_iter();
-    let mut locks = locks.map(|process| vigil(collection, process));
-    locks.any(|lock| match claim(&lock) {
-        Ok(Some(_held)) => {
-            let _ = fs::remove_file(&lock);
-            false
-        }
-        Ok(None) => true,
-        // In a folder that may only be read.
-        Err(_) => File::open(lock).is_ok_and(|file| file.try_lock_shared().is_err()),
-    })
+    let mut processes = others(collection, &vigils(collection)).into_iter();
+    processes.any(|process| is_held(&vigil(collection, process)))
 }
 
 /// Other processes that have files beside `collection` whose names begin like
@@ -351,17 +341,20 @@ fn process_of(name: &OsStr, prefix: &OsStr) -> Option<u32> {
 /// The load whose journal has this lock file, if its process lives. A process
 /// that has its lock and has written nothing yet is none that is gone.
 fn load(lock: &Path) -> Option<LoadElsewhere> {
+    is_held(lock).then(|| read(&text(lock)))?
+}
+
+/// Whether the process lives that has locked this; what is left of one that is
+/// gone is removed.
+fn is_held(lock: &Path) -> bool {
     match claim(lock) {
         Ok(Some(_held)) => {
             remove(lock);
-            None
+            false
         }
-        Ok(None) => read(&text(lock)),
+        Ok(None) => true,
         // In a folder that may only be read.
-        Err(_) => {
-            let file = File::open(lock).ok()?;
-            file.try_lock_shared().is_err().then(|| read(&text(lock)))?
-        }
+        Err(_) => File::open(lock).is_ok_and(|file| file.try_lock_shared().is_err()),
     }
 }
 

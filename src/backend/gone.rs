@@ -96,9 +96,9 @@ async fn elsewhere(store: &Arc<dyn VectorStore>, walk: &Walk) -> Result<usize, s
         let mut missing = HashMap::new();
         let mut is_missing =
             |folder: &Path| *missing.entry(folder.to_owned()).or_insert_with(|| is_bare(folder));
-        let is_here = is_missing(&folder);
+        let is_walked_one_missing = is_missing(&folder);
         let gone = pictures.iter().filter(|listed| is_absent(&listed.id.location()));
-        gone.filter(|listed| is_missing(listed.id.folder()) == is_here).count()
+        gone.filter(|listed| is_missing(listed.id.folder()) == is_walked_one_missing).count()
     };
     Ok(spawn_blocking(gone).await.unwrap_or_default())
 }

@@ -138,8 +138,7 @@ impl Load {
         token.run_until_cancelled(reading).await.unwrap_or(Ok(())).map_err(|_| stopped())?;
         if ended.is_ok() && !token.is_cancelled() {
             if !self.is_watch {
-                self.tell_of_vanished(&tally).await;
-                ended = tally.mostly_stayed();
+                ended = self.miss_vanished(&tally).await;
             }
             met.lose(&tally.vanished);
             let broken = self.broken(walk.starts.clone()).await?;
@@ -178,16 +177,18 @@ impl Load {
         Ok(gone.and(stray))
     }
 
-    /// Of those that are few, it is told; that most went away is an error.
-    async fn tell_of_vanished(&self, tally: &Tally) {
-        if tally.vanished.is_empty() || tally.mostly_stayed().is_err() {
-            return;
+    /// Of those that are few, it is told; that many went away is an error.
+    async fn miss_vanished(&self, tally: &Tally) -> Result<(), Failure> {
+        if tally.vanished.is_empty() {
+            return Ok(());
         }
+        tally.mostly_stayed()?;
         let (gone, folder) = (tally.vanished.len(), Printable::new(&tally.folder));
         let files = if gone == 1 { "file" } else { "files" };
         let text = format!("{gone} {files} of {folder} went away while it was loaded");
         let hint = "another load embeds what has another name now".into();
         self.reporter.report(Event::Remarked, Remark { text, hint }).await;
+        Ok(())
     }
 
     /// The files below some folders that only a change of them can make well.
@@ -538,8 +539,7 @@ impl Tally {
     /// few, or it is rather their disk that went away.
     fn mostly_stayed(&self) -> Result<(), Failure> {
         let (gone, stayed) = (self.vanished.len(), self.progress.found);
-        let is_disk = gone::looks_like_a_disk(gone, stayed) || gone::is_bare(&self.folder);
-        if gone == 0 || !is_disk {
+        if !gone::looks_like_a_disk(gone, stayed) && !gone::is_bare(&self.folder) {
             return Ok(());
         }
         let folder = Printable::new(&self.folder);

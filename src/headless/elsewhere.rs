@@ -87,11 +87,11 @@ fn tell_end(load: &LoadElsewhere, json: bool, output: &mut Output<'_>) -> io::Re
         output.say(failed, &Value::Null)?;
     }
     let at = &load.progress;
-    if load.ended == Some(Ended::Finished) {
-        return writeln!(output.out, "{}: finished: {}", load.folder, load_summary(at));
-    }
     let how = match load.ended {
-        Some(Ended::Finished | Ended::Stopped) => "was stopped",
+        Some(Ended::Finished) => {
+            return writeln!(output.out, "{}: finished: {}", load.folder, load_summary(at));
+        }
+        Some(Ended::Stopped) => "was stopped",
         Some(Ended::Failed) => "failed",
         None => "ended without a word, as if its process had been killed",
     };

@@ -13,7 +13,7 @@ use super::matrix::{Factor, Matrix, Weights};
 pub(in crate::clip) struct Float(pub(super) Vectors);
 
 /// Inputs that are multiplied before more weights are asked for.
-const FEW: usize = 16;
+const STEP: usize = 16;
 
 /// Columns that a tile of a product has, so that its sums stay in registers.
 struct Columns;
@@ -127,12 +127,12 @@ fn tile<S: Simd, const R: usize, const V: usize>(
         let (out, _) = S::as_simd_f32s(&out[..V * S::F32_LANES]);
         sums.copy_from_slice(out);
     }
-    let few = FEW * V * S::F32_LANES;
-    let mut share = part.next.share(part.weights.len() / few);
+    let step = STEP * V * S::F32_LANES;
+    let mut share = part.next.share(part.weights.len() / step);
     let panels = rows.values.chunks_exact(rows.of * PANEL);
-    for (panel, weights) in panels.zip(part.weights.chunks_exact(PANEL / FEW * few)) {
+    for (panel, weights) in panels.zip(part.weights.chunks_exact(PANEL / STEP * step)) {
         let parts = &panel[rows.first * PANEL..][..R * PANEL];
-        for (weights, first) in weights.chunks_exact(few).zip((0..PANEL).step_by(FEW)) {
+        for (weights, first) in weights.chunks_exact(step).zip((0..PANEL).step_by(STEP)) {
             share.fetch();
             add_products(simd, &mut sums, &parts[first..], PANEL, weights);
         }
