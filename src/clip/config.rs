@@ -152,6 +152,10 @@ impl Config {
                 if net.strides.iter().any(|stride| ![1, 2].contains(stride)) {
                     return wrong("strides hold something else than 1 and 2");
                 }
+                // The stem halves it first.
+                if net.strides.iter().filter(|&&stride| stride == 2).count() != 4 {
+                    return wrong("strides do not lead to a map of the size of grid");
+                }
             }
         }
         if stacks.iter().any(|s| s.heads == 0 || s.width == 0 || s.width % s.heads != 0) {

@@ -31,8 +31,9 @@ impl Tail {
 /// A dense convolution with stride 2 over the input picture.
 #[derive(Debug)]
 pub(super) struct Stem {
-    weight: Tensor,
-    bias: Bias,
+    /// `[out, 3, kernel, kernel]`
+    pub(super) weight: Tensor,
+    pub(super) bias: Bias,
 }
 
 impl Stem {
@@ -49,7 +50,7 @@ impl Stem {
     }
 
     pub(super) fn forward(&self, picture: &Tensor) -> Result<Tensor> {
-        let (before, after) = same_padding(self.weight.dim(3)?, 2);
+        let Padding { before, after } = Padding::same(self.weight.dim(3)?, 2);
         let padded = picture
             .unsqueeze(0)?
             .pad_with_zeros(2, before, after)?
@@ -83,6 +84,11 @@ impl Pointwise {
         self.bias.values.len()
     }
 
+    /// The weights, `[out][in]`, and the bias.
+    pub(super) fn values(&self) -> Result<(Vec<f32>, &[f32])> {
+        Ok((self.weight.flatten_all()?.to_vec1()?, &self.bias.values))
+    }
+
     pub(super) fn forward(&self, xs: &Tensor) -> Result<Tensor> {
         let (_, height, width) = xs.dims3()?;
         let product = self.weight.matmul(&xs.flatten_from(1)?)?;
@@ -95,10 +101,11 @@ impl Pointwise {
 #[derive(Debug)]
 pub(super) struct Depthwise {
     /// `kernel · kernel` values per channel.
-    filters: Vec<f32>,
-    bias: Vec<f32>,
-    kernel: usize,
-    stride: usize,
+    pub(super) filters: Vec<f32>,
+    pub(super) bias: Vec<f32>,
+    pub(super) kernel: usize,
+    /// 1 or 2.
+    pub(super) stride: usize,
 }
 
 impl Depthwise {
@@ -115,6 +122,10 @@ impl Depthwise {
             kernel,
             stride,
         })
+    }
+
+    pub(super) fn padding(&self) -> Padding {
+        Padding::same(self.kernel, self.stride)
     }
 
     pub(super) fn forward(&self, xs: &Tensor) -> Result<Tensor> {
@@ -151,7 +162,7 @@ impl CustomOp1 for Depthwise {
         let xs = floats(storage, layout)?;
         let (out_height, out_width) = (height.div_ceil(self.stride), width.div_ceil(self.stride));
         let mut out = vec![0.0; channels * out_height * out_width];
-        let (before, after) = same_padding(self.kernel, self.stride);
+        let Padding { before, after } = self.padding();
         let mut padded = Plane::new(height, width, before, after);
         let planes =
             xs.chunks_exact(height * width).zip(out.chunks_exact_mut(out_height * out_width));
@@ -192,8 +203,8 @@ impl Plane {
 
 /// Adds one value per channel (the first dimension), then the tail.
 #[derive(Debug)]
-struct Bias {
-    values: Vec<f32>,
+pub(super) struct Bias {
+    pub(super) values: Vec<f32>,
     tail: Tail,
 }
 
@@ -223,12 +234,18 @@ impl CustomOp1 for Bias {
     }
 }
 
-/// Pixels to add before and after, so that the output is `ceil(size / stride)`.
-fn same_padding(kernel: usize, stride: usize) -> (usize, usize) {
-    if stride == 1 {
-        (kernel / 2, kernel / 2)
-    } else {
-        ((kernel - 2) / 2, kernel - 2 - (kernel - 2) / 2)
+/// Pixels of zeros before and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Padding {
+    pub(super) before: usize,
+    pub(super) after: usize,
+}
+
+impl Padding {
+    /// So many that an even size is divided by the stride, which is 1 or 2.
+    pub(super) fn same(kernel: usize, stride: usize) -> Self {
+        let both = kernel.saturating_sub(stride);
+        Self { before: both / 2, after: both - both / 2 }
     }
 }
 

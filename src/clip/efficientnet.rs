@@ -11,19 +11,35 @@ use candle_nn::{Linear, ops};
 use super::Error;
 use super::config::{Config, EfficientNetConfig, malformed};
 use super::convolution::{Depthwise, Pointwise, Stem, Tail};
+use super::packed::{InvertedResidual, Layers, PackedTrunk, Processor};
 use super::reader::Reader;
 
 /// The trunk and its attention-pooling head.
 #[derive(Debug)]
 pub(super) struct EfficientNet {
+    trunk: Trunk,
+    /// `[hidden, 1]`, scaled.
+    query: Tensor,
+    projection: Linear,
+}
+
+/// A picture, `[3, size, size]`, to the hidden layer of the head,
+/// `[grid · grid, hidden]`.
+#[derive(Debug)]
+enum Trunk {
+    /// Packed for the processor.
+    Packed(PackedTrunk),
+    /// By candle alone: what everything else is held against.
+    Plain(Plain),
+}
+
+#[derive(Debug)]
+struct Plain {
     stem: Stem,
     blocks: Vec<Block>,
     taps: Vec<usize>,
     grid: usize,
     fc1: Linear,
-    /// `[hidden, 1]`, scaled.
-    query: Tensor,
-    projection: Linear,
 }
 
 /// An inverted residual: widen, filter each channel, narrow.
@@ -41,7 +57,52 @@ impl EfficientNet {
         weights: &Reader<'_>,
         config: &Config,
         net: &EfficientNetConfig,
+        processor: Option<&Processor>,
     ) -> Result<Self, Error> {
+        let query = weights.tensor("vision_model.head.query", &[net.hidden_size])?;
+        #[expect(clippy::cast_precision_loss, reason = "a layer's width")]
+        let scale = (net.hidden_size as f64).powf(-0.5);
+        let plain = Plain::read(weights, net)?;
+        let trunk = match processor {
+            Some(processor) => Trunk::Packed(PackedTrunk::pack(processor, &plain.layers())?),
+            None => Trunk::Plain(plain),
+        };
+        Ok(Self {
+            trunk,
+            query: (query.unsqueeze(1)? * scale)?,
+            projection: weights.projection(
+                "vision_model.head.proj",
+                net.hidden_size,
+                config.dimension,
+            )?,
+        })
+    }
+
+    /// `[batch, 3, size, size]` to `[batch, dimension]`. Pictures go through
+    /// one by one: the feature maps of one fit the caches, those of eight do
+    /// not.
+    pub(super) fn forward(&self, pixel_values: &Tensor) -> candle_core::Result<Tensor> {
+        let rows = (0..pixel_values.dim(0)?)
+            .map(|n| self.head(&self.hidden(&pixel_values.get(n)?)?))
+            .collect::<candle_core::Result<Vec<_>>>()?;
+        Tensor::stack(&rows, 0)
+    }
+
+    fn hidden(&self, picture: &Tensor) -> candle_core::Result<Tensor> {
+        match &self.trunk {
+            Trunk::Packed(packed) => picture.apply_op1_no_bwd(packed),
+            Trunk::Plain(plain) => plain.hidden(picture),
+        }
+    }
+
+    fn head(&self, hidden: &Tensor) -> candle_core::Result<Tensor> {
+        let attention = ops::softmax_last_dim(&hidden.matmul(&self.query)?.t()?.contiguous()?)?;
+        self.projection.forward(&attention.matmul(hidden)?)?.squeeze(0)
+    }
+}
+
+impl Plain {
+    fn read(weights: &Reader<'_>, net: &EfficientNetConfig) -> Result<Self, Error> {
         let stem = Stem::read(weights, "vision_model.stem")?;
         let mut channels = stem.out_channels();
         let mut blocks = Vec::with_capacity(net.strides.len());
@@ -58,32 +119,31 @@ impl EfficientNet {
                 "feature_channels is not what the taps add up to",
             ));
         }
-        let query = weights.tensor("vision_model.head.query", &[net.hidden_size])?;
-        #[expect(clippy::cast_precision_loss, reason = "a layer's width")]
-        let scale = (net.hidden_size as f64).powf(-0.5);
         Ok(Self {
             stem,
             blocks,
             taps: net.taps.clone(),
             grid: net.grid,
             fc1: weights.linear("vision_model.head.fc1", net.feature_channels, net.hidden_size)?,
-            query: (query.unsqueeze(1)? * scale)?,
-            projection: weights.projection(
-                "vision_model.head.proj",
-                net.hidden_size,
-                config.dimension,
-            )?,
         })
     }
 
-    /// `[batch, 3, size, size]` to `[batch, dimension]`. Pictures go through
-    /// one by one: the feature maps of one fit the caches, those of eight do
-    /// not.
-    pub(super) fn forward(&self, pixel_values: &Tensor) -> candle_core::Result<Tensor> {
-        let rows = (0..pixel_values.dim(0)?)
-            .map(|n| self.head(&self.features(&pixel_values.get(n)?)?))
-            .collect::<candle_core::Result<Vec<_>>>()?;
-        Tensor::stack(&rows, 0)
+    fn layers<'a>(&'a self) -> Layers<'a> {
+        let residual = |(n, block): (usize, &'a Block)| {
+            let Block { expand, depthwise, project, .. } = block;
+            let is_tapped = self.taps.contains(&n);
+            InvertedResidual { expand: expand.as_ref(), depthwise, project, is_tapped }
+        };
+        Layers {
+            stem: &self.stem,
+            residuals: self.blocks.iter().enumerate().map(residual).collect(),
+            grid: self.grid,
+            fc1: &self.fc1,
+        }
+    }
+
+    fn hidden(&self, picture: &Tensor) -> candle_core::Result<Tensor> {
+        self.fc1.forward(&self.features(picture)?)?.gelu_erf()
     }
 
     /// `[3, size, size]` to `[grid · grid, feature channels]`.
@@ -104,12 +164,6 @@ impl EfficientNet {
         let cell = xs.dim(1)? / self.grid;
         xs.unsqueeze(0)?.avg_pool2d(cell)?.squeeze(0)
     }
-
-    fn head(&self, features: &Tensor) -> candle_core::Result<Tensor> {
-        let hidden = self.fc1.forward(features)?.gelu_erf()?;
-        let attention = ops::softmax_last_dim(&hidden.matmul(&self.query)?.t()?.contiguous()?)?;
-        self.projection.forward(&attention.matmul(&hidden)?)?.squeeze(0)
-    }
 }
 
 impl Block {
@@ -124,6 +178,13 @@ impl Block {
         let expand = (widened != channels)
             .then(|| Pointwise::read(weights, &format!("{name}.expand"), channels, Tail::Relu6))
             .transpose()?;
+        if let Some(narrow) = expand.as_ref().filter(|expand| expand.out_channels() != widened) {
+            return Err(Error::Shape {
+                tensor: format!("{name}.expand.weight"),
+                expected: vec![widened, channels, 1, 1],
+                actual: vec![narrow.out_channels(), channels, 1, 1],
+            });
+        }
         Ok(Self {
             expand,
             depthwise: Depthwise::read(weights, &format!("{name}.depthwise"), stride)?,
@@ -139,5 +200,107 @@ impl Block {
         };
         let ys = self.project.forward(&self.depthwise.forward(widened)?)?;
         if self.stride == 1 && xs.dims() == ys.dims() { xs + ys } else { Ok(ys) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use candle_core::Device;
+    use safetensors::{Dtype, tensor::TensorView};
+
+    use super::super::packed::oracle::{noise, processors};
+    use super::super::reader::Tower;
+    use super::super::weights::Weights;
+    use super::*;
+
+    /// Channels, kernel and stride of a block: inner ones, and those that come
+    /// out. The first of a trunk does not widen.
+    const BLOCKS: [[usize; 4]; 6] = [
+        [20, 3, 2, 12],
+        [36, 5, 2, 24],
+        [100, 3, 1, 24],
+        [70, 5, 2, 40],
+        [200, 7, 1, 33],
+        [129, 3, 2, 80],
+    ];
+
+    const STEM: usize = 20;
+    const HIDDEN: usize = 72;
+
+    /// A checkpoint of random weights whose channels fill no vectors, and whose
+    /// stages are pooled to a grid of this side.
+    fn random(grid: usize) -> (Weights, EfficientNetConfig) {
+        let mut tensors = HashMap::new();
+        let mut seed = 0;
+        let mut add = |name: String, shape: Vec<usize>| {
+            seed += 1;
+            let count = shape.iter().product();
+            // Neither clamped everywhere nor nowhere.
+            #[expect(clippy::cast_precision_loss, reason = "a few channels")]
+            let scale = 2.0 / (count as f32 / shape[0] as f32).sqrt();
+            let values = noise(seed, count).into_iter().flat_map(|x| (x * scale).to_le_bytes());
+            tensors.insert(format!("vision_model.{name}"), (shape, values.collect::<Vec<u8>>()));
+        };
+        let mut convolution = |name: &str, shape: [usize; 4]| {
+            add(format!("{name}.weight"), shape.to_vec());
+            add(format!("{name}.bias"), shape[..1].to_vec());
+        };
+        convolution("stem", [STEM, 3, 3, 3]);
+        let mut channels = STEM;
+        for (n, [inner, kernel, _, out]) in BLOCKS.into_iter().enumerate() {
+            if n > 0 {
+                convolution(&format!("blocks.{n}.expand"), [inner, channels, 1, 1]);
+            }
+            convolution(&format!("blocks.{n}.depthwise"), [inner, 1, kernel, kernel]);
+            convolution(&format!("blocks.{n}.project"), [out, inner, 1, 1]);
+            channels = out;
+        }
+        let taps = vec![0, 2, 4, 5];
+        let features = 3 + taps.iter().map(|&tap: &usize| BLOCKS[tap][3]).sum::<usize>();
+        add("head.fc1.weight".into(), vec![HIDDEN, features]);
+        add("head.fc1.bias".into(), vec![HIDDEN]);
+        add("head.query".into(), vec![HIDDEN]);
+        let views = tensors.iter().map(|(name, (shape, bytes))| {
+            (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+        });
+        let bytes = safetensors::serialize(views, None).unwrap();
+        let config = EfficientNetConfig {
+            image_size: grid * 32,
+            grid,
+            taps,
+            feature_channels: features,
+            strides: BLOCKS.map(|[_, _, stride, _]| stride).to_vec(),
+            hidden_size: HIDDEN,
+        };
+        (Weights::compiled(bytes.leak()).unwrap(), config)
+    }
+
+    #[test]
+    fn a_packed_trunk_computes_what_candle_does() {
+        for grid in [1, 2, 3] {
+            let (weights, config) = random(grid);
+            let reader = Reader::new(&weights, Tower::Picture, &|_| {});
+            let plain = Plain::read(&reader, &config).unwrap();
+            let side = config.image_size;
+            let picture = noise(99, 3 * side * side);
+            let picture = Tensor::from_vec(picture, (3, side, side), &Device::Cpu).unwrap();
+            let expected = plain.hidden(&picture).unwrap();
+            for processor in processors() {
+                let packed = PackedTrunk::pack(&processor, &plain.layers()).unwrap();
+                let actual = picture.apply_op1_no_bwd(&packed).unwrap();
+                assert_eq!(actual.dims(), expected.dims());
+                let pairs = [&actual, &expected].map(|of| of.flatten_all().unwrap());
+                let [actual, expected] = pairs.map(|of| of.to_vec1::<f32>().unwrap());
+                for (actual, expected) in actual.iter().zip(&expected) {
+                    let error = (actual - expected).abs();
+                    assert!(
+                        error <= 2e-5 * expected.abs().max(1.0),
+                        "{processor:?}, grid {grid}: {actual}, not {expected}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -75,7 +75,7 @@ impl PictureEncoder {
                 PictureTower::Vit(Vit::read(&reader, config, vit, processor)?)
             }
             VisionConfig::EfficientNet(net) => {
-                PictureTower::EfficientNet(EfficientNet::read(&reader, config, net)?)
+                PictureTower::EfficientNet(EfficientNet::read(&reader, config, net, processor)?)
             }
         }))
     }
@@ -83,9 +83,10 @@ impl PictureEncoder {
     /// Embeds a batch, one embedding per picture in order, on the threads of
     /// the rayon pool that it is called in.
     ///
-    /// Layers that are packed for the processor take the batch as a whole and
-    /// share it out themselves. Candle's are given one picture on each thread:
-    /// sharing out the product of two small matrices instead, as candle would,
+    /// Transformer layers that are packed for the processor take the batch as a
+    /// whole and share it out themselves. An EfficientNet and candle's layers are
+    /// given one picture on each thread: the feature maps of one fit the caches,
+    /// and sharing out the product of two small matrices instead, as candle would,
     /// is slower, and its threads give way to each other so often that every
     /// other program stands still (a sleeper on a machine of two cores woke up
     /// to 240 ms late).

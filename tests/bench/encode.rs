@@ -1,8 +1,8 @@
 //! How long a tower of CLIP ViT-B/32's shape takes, in f32, in bf16 and in
-//! int8, beside candle.
+//! int8, beside candle, and those of the compact model.
 //!
-//! `cargo bench --bench encode`. The weights are random, as speed does not
-//! depend on them. The peer, candle, runs in turn with ours on the same threads,
+//! `cargo bench --bench encode [-- compact | ViT-B/32]`. The weights of the one
+//! are random, as speed does not depend on them. The peer, candle, runs in turn with ours on the same threads,
 //! one picture on each; printed is the median of the rounds, what it makes a
 //! second, and how much of the peer's time it takes. Last comes how late another
 //! program's thread wakes up meanwhile that sleeps for a millisecond.
@@ -10,7 +10,6 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,17 +40,23 @@ const fn way(precision: Precision, instructions: Instructions) -> Arithmetic {
 fn main() {
     let home = tempfile::tempdir().unwrap();
     VIT_B_32.write(home.path());
-    pictures(home.path());
-    texts(home.path());
+    let random = || Checkpoint::open("random", home.path()).unwrap();
+    let bundled = || Checkpoint::bundled().unwrap();
+    let models: [(&str, &dyn Fn() -> Checkpoint); 2] =
+        [("ViT-B/32", &random), ("compact", &bundled)];
+    let only: Vec<String> = std::env::args().collect();
+    let is_asked = |name: &&str| only.iter().any(|argument| argument == name);
+    let all = !models.iter().any(|(name, _)| is_asked(name));
+    for (name, open) in models.iter().filter(|(name, _)| all || is_asked(name)) {
+        println!("{name}");
+        pictures(open);
+        texts(open);
+    }
 }
 
-fn open(folder: &Path, arithmetic: Arithmetic) -> Checkpoint {
-    Checkpoint::open("random", folder).unwrap().computed(arithmetic)
-}
-
-fn pictures(folder: &Path) {
-    let encoders = WAYS.map(|(_, way)| open(folder, way).picture_encoder(&|_| {}).unwrap());
-    let checkpoint = open(folder, WAYS[0].1);
+fn pictures(open: &dyn Fn() -> Checkpoint) {
+    let encoders = WAYS.map(|(_, way)| open().computed(way).picture_encoder(&|_| {}).unwrap());
+    let checkpoint = open();
     let preprocessor = checkpoint.preprocessor();
     let pixel_values =
         |seed| preprocessor.pixel_values(&random_checkpoint::picture(seed, 224)).unwrap();
@@ -94,8 +99,8 @@ fn lateness(run: &impl Fn() -> Vec<Embedding>) -> [Duration; 2] {
     })
 }
 
-fn texts(folder: &Path) {
-    let encoders = WAYS.map(|(_, way)| open(folder, way).text_encoder(&|_| {}).unwrap());
+fn texts(open: &dyn Fn() -> Checkpoint) {
+    let encoders = WAYS.map(|(_, way)| open().computed(way).text_encoder(&|_| {}).unwrap());
     for text in ["a red car", &"a red car by the sea ".repeat(12)] {
         let ids = encoders[0].input_ids(text).unwrap();
         let runs = encoders.each_ref().map(|encoder| || vec![encoder.embed(text).unwrap()]);

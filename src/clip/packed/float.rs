@@ -16,7 +16,7 @@ pub(in crate::clip) struct Float(pub(super) Vectors);
 const STEP: usize = 16;
 
 /// Columns that a tile of a product has, so that its sums stay in registers.
-struct Columns;
+pub(super) struct Columns;
 
 impl WithSimd for Columns {
     type Output = usize;

@@ -196,6 +196,15 @@ pub(in crate::clip) enum Processor {
 }
 
 impl Processor {
+    /// Its vectors of f32.
+    pub(super) fn vectors(&self) -> Vectors {
+        match self {
+            Self::Int8(kernel) => kernel.vectors(),
+            Self::Bf16(kernel) => kernel.vectors(),
+            Self::Float(kernel) => kernel.vectors(),
+        }
+    }
+
     /// In f32, unless the processor is better off with candle; without AVX-512
     /// if only AVX2 is to be used.
     pub(in crate::clip) fn exact(is_limited: bool) -> Option<Self> {

@@ -12,6 +12,9 @@
 //! weights      [panels of outputs][inputs][PANEL], in what order a kernel likes
 //! ```
 //!
+//! An EfficientNet's feature maps lie in blocks of 16 channels, which is what its
+//! layers are multiples of, or nearly ([`map`], [`trunk`]).
+//!
 //! What depends on the processor is a [`kernel::Kernel`]. All arithmetic in f32 is
 //! written once for all vector lengths; only the products in bf16 and in int8 use
 //! a processor's own instructions, in [`avx512`], the one module that is unsafe.
@@ -24,18 +27,23 @@
 
 mod attention;
 mod avx512;
+mod depthwise;
 mod float;
 mod kernel;
 mod linear;
+mod map;
 mod matrix;
 mod norm;
 #[cfg(test)]
-mod oracle;
+pub(super) mod oracle;
+mod pointwise;
 mod stack;
+mod trunk;
 mod vit;
 
 pub(super) use kernel::Processor;
 pub(super) use stack::{PackedStack, PackedText, fits};
+pub(super) use trunk::{InvertedResidual, Layers, PackedTrunk};
 pub(super) use vit::{Embeddings, PackedVit, fits as fits_vit};
 
 /// Columns that lie together, and components of a head.

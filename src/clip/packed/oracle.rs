@@ -3,7 +3,7 @@
 use super::kernel::{Processor, Vectors};
 
 /// Every processor that this one can pass for.
-pub(super) fn processors() -> Vec<Processor> {
+pub(in crate::clip) fn processors() -> Vec<Processor> {
     let exact = [Processor::exact(true), Processor::exact(false)];
     let others = [Processor::rounding(), Processor::quantizing()];
     exact.into_iter().chain(others).flatten().collect()
@@ -19,7 +19,7 @@ pub(super) fn vectors() -> Vec<Vectors> {
 }
 
 /// Numbers from -1 to 1 that are other ones for another seed.
-pub(super) fn noise(seed: u32, count: usize) -> Vec<f32> {
+pub(in crate::clip) fn noise(seed: u32, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9).wrapping_add(1);
     let next = |_| {
         state ^= state << 13;
