@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::kernel::{Vectors, tile_rows};
+use super::kernel::{TILE, Vectors, tile_rows};
 use super::map::BLOCK;
 use crate::clip::convolution::Depthwise;
 
@@ -90,7 +90,7 @@ impl Filter<'_> {
         for y in 0..self.side {
             let mut x = 0;
             while x < self.side {
-                x += match tile_rows(self.side - x) {
+                x += match tile_rows(self.side - x, TILE) {
                     1 => self.pixels::<S, 1, T>(simd, y, x),
                     2 => self.pixels::<S, 2, T>(simd, y, x),
                     3 => self.pixels::<S, 3, T>(simd, y, x),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::PANEL;
-use super::kernel::{Kernel, Part, Rows, Vectors, tile_rows};
+use super::kernel::{Kernel, Part, Rows, TILE, Vectors, tile_rows};
 use super::matrix::{Factor, Matrix, Weights};
 
 /// Products in f32.
@@ -25,6 +25,15 @@ impl WithSimd for Columns {
     fn with_simd<S: Simd>(self, _: S) -> usize {
         S::F32_LANES * if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
     }
+}
+
+/// Rows that a tile has at most. The compiler may load a value of each row before
+/// it multiplies the first: with sixteen registers there is room for four beside
+/// the sums and the columns, and with more rows sums go to memory and back at every
+/// step.
+#[inline(always)]
+pub(super) fn most_rows<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { TILE } else { 4 }
 }
 
 impl Kernel for Float {
@@ -91,14 +100,14 @@ impl Multiply<'_> {
     #[inline(always)]
     fn by<S: Simd, const V: usize>(self, simd: S) {
         let Self { rows, weights, out } = self;
-        let columns = V * S::F32_LANES;
+        let (columns, most) = (V * S::F32_LANES, most_rows::<S>());
         let block = rows.values.len() / rows.of * columns;
         for first in (0..PANEL).step_by(columns) {
-            for mut part in rows.parts(&weights[first / columns * block..], columns) {
+            for mut part in rows.parts(&weights[first / columns * block..], columns, most) {
                 let mut done = 0;
                 while done < rows.count {
                     let out = &mut out[done * PANEL + first..];
-                    done += match tile_rows(rows.count - done) {
+                    done += match tile_rows(rows.count - done, most) {
                         1 => tile::<S, 1, V>(simd, &mut part, done, out),
                         2 => tile::<S, 2, V>(simd, &mut part, done, out),
                         3 => tile::<S, 3, V>(simd, &mut part, done, out),
@@ -129,13 +138,13 @@ fn tile<S: Simd, const R: usize, const V: usize>(
     }
     let step = STEP * V * S::F32_LANES;
     let mut share = part.next.share(part.weights.len() / step);
-    let panels = rows.values.chunks_exact(rows.of * PANEL);
-    for (panel, weights) in panels.zip(part.weights.chunks_exact(PANEL / STEP * step)) {
-        let parts = &panel[rows.first * PANEL..][..R * PANEL];
-        for (weights, first) in weights.chunks_exact(step).zip((0..PANEL).step_by(STEP)) {
-            share.fetch();
-            add_products(simd, &mut sums, &parts[first..], PANEL, weights);
-        }
+    // One loop, whose length the compiler does not know: of the few steps of a
+    // panel it makes a loop each, and in some of them keeps sums in memory.
+    for (n, weights) in part.weights.chunks_exact(step).enumerate() {
+        share.fetch();
+        let (panel, input) = (n * STEP / PANEL, n * STEP % PANEL);
+        let parts = &rows.values[(panel * rows.of + rows.first) * PANEL + input..];
+        add_products(simd, &mut sums, parts, PANEL, weights);
     }
     for (sums, out) in sums.iter().zip(out.chunks_mut(PANEL)) {
         store(simd, sums, out);

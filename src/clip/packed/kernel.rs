@@ -10,8 +10,8 @@ use super::avx512::{Bf16, Int8, fetch};
 use super::float::Float;
 use super::matrix::{Factor, LINE, Matrix};
 
-/// Rows that a product has in registers at most.
-const TILE: usize = 6;
+/// Rows that a product has in registers at most, of 32 of them.
+pub(super) const TILE: usize = 6;
 
 /// Bytes of weights that are multiplied while as many are fetched: what both
 /// take stays in the second cache.
@@ -74,12 +74,14 @@ impl<'a, T: Copy + Default> Rows<'a, T> {
     }
 
     /// Their product with a panel that `weights` begin with, `width` of them for
-    /// each input, in parts that are done one after the other.
+    /// each input, in parts that are done one after the other by tiles of so many
+    /// rows at most.
     #[inline(always)]
     pub(super) fn parts<W>(
         self,
         weights: &'a [W],
         width: usize,
+        tile: usize,
     ) -> impl Iterator<Item = Part<'a, T, W>> {
         let depth = (NEAR / (PANEL * width * size_of::<W>())).max(1);
         let panels = self.values.len() / (self.of * PANEL);
@@ -87,7 +89,7 @@ impl<'a, T: Copy + Default> Rows<'a, T> {
             let values = &self.values[panel * self.of * PANEL..];
             let inputs = depth.min(panels - panel) * PANEL;
             let (weights, later) = weights[panel * PANEL * width..].split_at(inputs * width);
-            let next = Next::new(&later[..later.len().min(weights.len())], self.count);
+            let next = Next::new(&later[..later.len().min(weights.len())], self.count, tile);
             Part { rows: Self { values, ..self }, weights, next }
         })
     }
@@ -113,10 +115,10 @@ pub(super) struct Next<'a, W> {
 }
 
 impl<'a, W> Next<'a, W> {
-    /// While so many rows are multiplied.
+    /// While so many rows are multiplied, by tiles of so many at most.
     #[inline(always)]
-    pub(super) fn new(words: &'a [W], rows: usize) -> Self {
-        Self { words, share: words.len().div_ceil(rows.div_ceil(TILE)) }
+    pub(super) fn new(words: &'a [W], rows: usize, tile: usize) -> Self {
+        Self { words, share: words.len().div_ceil(rows.div_ceil(tile)) }
     }
 
     /// What to fetch with the next tile, which takes so many steps.
@@ -149,11 +151,11 @@ impl<W> Share<'_, W> {
     }
 }
 
-/// How many rows to multiply next where `left` are left: no tile is much smaller
-/// than the others, as a small one takes almost as long.
+/// How many rows to multiply next where `left` are left, `most` at once: no tile
+/// is much smaller than the others, as a small one takes almost as long.
 #[inline(always)]
-pub(super) fn tile_rows(left: usize) -> usize {
-    left.div_ceil(left.div_ceil(TILE))
+pub(super) fn tile_rows(left: usize, most: usize) -> usize {
+    left.div_ceil(left.div_ceil(most))
 }
 
 /// Which vectors the processor has, of those that are worth it.
@@ -285,7 +287,7 @@ mod tests {
     fn what_comes_next_is_asked_for_once_and_in_time() {
         for (rows, steps) in [(1, 128), (50, 128), (60, 8), (400, 3)] {
             let words = vec![0_u16; 100 * Share::<u16>::LINE];
-            let mut next = Next::new(&words, rows);
+            let mut next = Next::new(&words, rows, TILE);
             let mut begin = Vec::new();
             for _ in 0..rows.div_ceil(TILE) {
                 let mut share = next.share(steps);
@@ -306,7 +308,7 @@ mod tests {
             let mut tiles = Vec::new();
             let mut left = rows;
             while left > 0 {
-                tiles.push(tile_rows(left));
+                tiles.push(tile_rows(left, TILE));
                 left -= tiles[tiles.len() - 1];
             }
             assert_eq!(tiles.len(), rows.div_ceil(TILE), "{tiles:?}");

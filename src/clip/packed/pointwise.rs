@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::float::{Columns, add_products};
+use super::float::{Columns, add_products, most_rows};
 use super::kernel::{Vectors, tile_rows};
 use super::map::BLOCK;
 use super::matrix::Aligned;
@@ -142,7 +142,7 @@ impl Multiply<'_> {
     fn by<S: Simd, const V: usize>(mut self, simd: S) {
         let mut done = 0;
         while done < self.xs.count {
-            done += match tile_rows(self.xs.count - done) {
+            done += match tile_rows(self.xs.count - done, most_rows::<S>()) {
                 1 => self.pixels::<S, 1, V>(simd, done),
                 2 => self.pixels::<S, 2, V>(simd, done),
                 3 => self.pixels::<S, 3, V>(simd, done),

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::vector::{LANES, as_bf16s, load_bf16s, load_f32s, store_f32s, words};
 use crate::clip::packed::PANEL;
-use crate::clip::packed::kernel::{Kernel, Part, Rows, Vectors, tile_rows};
+use crate::clip::packed::kernel::{Kernel, Part, Rows, TILE, Vectors, tile_rows};
 use crate::clip::packed::matrix::{Factor, Matrix, Weights};
 
 /// Vectors of a panel.
@@ -87,11 +87,11 @@ fn round(values: &[f32], parts: &mut [u16]) {
 /// `weights` begin with those of the panel.
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn multiply(rows: Rows<'_, u16>, weights: &[u16], out: &mut [f32]) {
-    for mut part in rows.parts(weights, PANEL) {
+    for mut part in rows.parts(weights, PANEL, TILE) {
         let mut done = 0;
         while done < rows.count {
             let out = &mut out[done * PANEL..];
-            done += match tile_rows(rows.count - done) {
+            done += match tile_rows(rows.count - done, TILE) {
                 1 => tile::<1>(&mut part, done, out),
                 2 => tile::<2>(&mut part, done, out),
                 3 => tile::<3>(&mut part, done, out),

@@ -19,7 +19,7 @@ use rayon::slice::ParallelSliceMut as _;
 
 use super::vector::{LANES, load_f32s, load_i8s, load_i32s, store_f32s, store_u8s};
 use crate::clip::packed::PANEL;
-use crate::clip::packed::kernel::{Kernel, Next, Vectors, tile_rows};
+use crate::clip::packed::kernel::{Kernel, Next, TILE, Vectors, tile_rows};
 use crate::clip::packed::matrix::{Aligned, Factor, Matrix, Weights};
 
 /// Vectors of a panel.
@@ -144,7 +144,7 @@ impl Kernel for Int8 {
         let next = &later[..later.len().min(panel_words.len())];
         let panel = Panel {
             words: panel_words,
-            next: Next::new(next, rows.len()),
+            next: Next::new(next, rows.len(), TILE),
             scales: &weights.scales[panel],
             begin: &weights.begin[panel],
         };
@@ -202,7 +202,7 @@ fn multiply(words: &[u8], scales: &[f32], mut panel: Panel<'_>, out: &mut [f32])
     while done < scales.len() {
         let (words, scales) = (&words[done * inputs..], &scales[done..]);
         let out = &mut out[done * PANEL..];
-        done += match tile_rows(scales.len()) {
+        done += match tile_rows(scales.len(), TILE) {
             1 => tile::<1>(words, inputs, scales, &mut panel, out),
             2 => tile::<2>(words, inputs, scales, &mut panel, out),
             3 => tile::<3>(words, inputs, scales, &mut panel, out),
