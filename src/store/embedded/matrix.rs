@@ -1,6 +1,7 @@
 //! The embeddings of a space in memory, laid out for the scan.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use half::f16;
@@ -22,6 +23,10 @@ const ROWS_FOR_THREADS: usize = 200_000;
 
 /// More do not help, as memory is then the limit.
 const MOST_THREADS: usize = 4;
+
+/// Rows that a thread takes at once, the work of a third of a millisecond: no
+/// one waits long for a thread that starts late or shares its core.
+const PART: usize = 8192;
 
 /// Every embedding up to the change `seq`: a base that stays as it is, and a
 /// tail of what came or changed since.
@@ -78,28 +83,44 @@ impl Matrix {
     /// has the dimension of the space.
     pub(super) fn nearest(&self, query: &Embedding, limit: usize) -> (Vec<Candidate>, Spread) {
         let query = Query::new(query.as_slice());
-        let threads = threads(self.base.ids().len() + self.tail.rows.ids.len());
-        let share = |part| self.nearest_of(&query, limit, part, threads);
+        let (tail, none) = (&self.tail.rows, HashSet::new());
+        let base = parts(self.base.ids(), self.base.values(), &self.superseded);
+        let parts: Vec<Part> = base.chain(parts(&tail.ids, &tail.values, &none)).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut best = Best::new(limit);
+            while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                compare(&query, part, &mut best);
+            }
+            best
+        };
+        let threads = threads(self.base.ids().len() + tail.ids.len());
         let best = thread::scope(|scope| {
-            let others: Vec<_> =
-                (1..threads).map(|part| scope.spawn(move || share(part))).collect();
-            others.into_iter().fold(share(0), |best, other| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            others.into_iter().fold(work(), |best, other| {
                 best.merge(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             })
         });
         best.finish()
     }
+}
 
-    /// The best of one of `parts` equal shares.
-    fn nearest_of(&self, query: &Query, limit: usize, part: usize, parts: usize) -> Best {
-        let mut best = Best::new(limit);
-        let base = Rows::share(self.base.ids(), self.base.values(), part, parts);
-        compare(query, base, &self.superseded, &mut best);
-        let tail = &self.tail.rows;
-        let tail = Rows::share(&tail.ids, &tail.values, part, parts);
-        compare(query, tail, &HashSet::new(), &mut best);
-        best
-    }
+/// Some rows, and pictures that do not count among them.
+struct Part<'a> {
+    ids: &'a [i64],
+    values: &'a [f16],
+    superseded: &'a HashSet<i64>,
+}
+
+/// All rows, as they are handed out.
+fn parts<'a>(
+    ids: &'a [i64],
+    values: &'a [f16],
+    superseded: &'a HashSet<i64>,
+) -> impl Iterator<Item = Part<'a>> {
+    let stride = values.len().checked_div(ids.len()).unwrap_or(1);
+    let parts = ids.chunks(PART).zip(values.chunks(PART * stride));
+    parts.map(move |(ids, values)| Part { ids, values, superseded })
 }
 
 fn threads(rows: usize) -> usize {
@@ -107,13 +128,8 @@ fn threads(rows: usize) -> usize {
     if rows < ROWS_FOR_THREADS { 1 } else { available() }
 }
 
-/// Offers every row but the `superseded`.
-fn compare(
-    query: &Query,
-    (ids, values): (&[i64], &[f16]),
-    superseded: &HashSet<i64>,
-    best: &mut Best,
-) {
+/// Offers every row but the superseded.
+fn compare(query: &Query, &Part { ids, values, superseded }: &Part<'_>, best: &mut Best) {
     let mut dots = [0.0; STRIP];
     let stride = values.len().checked_div(ids.len()).unwrap_or(1);
     for (ids, values) in ids.chunks(STRIP).zip(values.chunks(STRIP * stride)) {
@@ -181,18 +197,6 @@ impl Rows {
 
     fn iter(&self) -> impl Iterator<Item = (&i64, &[f16])> {
         self.ids.iter().zip(self.values.chunks_exact(self.stride()))
-    }
-
-    /// One of `parts` nearly equal shares of `ids` and their `values`.
-    fn share<'a>(
-        ids: &'a [i64],
-        values: &'a [f16],
-        part: usize,
-        parts: usize,
-    ) -> (&'a [i64], &'a [f16]) {
-        let stride = values.len().checked_div(ids.len()).unwrap_or(1);
-        let (from, to) = (ids.len() * part / parts, ids.len() * (part + 1) / parts);
-        (&ids[from..to], &values[from * stride..to * stride])
     }
 }
 
@@ -287,10 +291,28 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_everything_exactly_once() {
-        let rows = rows((0..7).map(|id| (id, 0.5)));
-        let shares = (0..3).map(|part| Rows::share(&rows.ids, &rows.values, part, 3));
-        let (ids, values): (Vec<_>, Vec<_>) = shares.unzip();
-        assert_eq!((ids.concat(), values.concat()), (rows.ids, rows.values));
+    fn parts_are_everything_exactly_once() {
+        for count in [0, 1, PART, 2 * PART + 7] {
+            let count = i64::try_from(count).unwrap();
+            let rows = rows((0..count).map(|id| (id, 0.5)));
+            let none = HashSet::new();
+            let parts = parts(&rows.ids, &rows.values, &none);
+            let (ids, values): (Vec<_>, Vec<_>) = parts.map(|part| (part.ids, part.values)).unzip();
+            assert_eq!((ids.concat(), values.concat()), (rows.ids, rows.values));
+        }
+    }
+
+    #[test]
+    fn the_nearest_are_found_wherever_they_lie() {
+        let count = i64::try_from(ROWS_FOR_THREADS + 3).unwrap();
+        let near = [0, count / 2, count - 1];
+        let first = |id| if near.contains(&id) { 0.9 } else { 0.1 };
+        let mut matrix = Matrix::new(Base::Read(rows((0..count).map(|id| (id, first(id))))), 1, 3);
+        matrix.apply(&changed(rows([(count, 0.9), (0, 0.1)]), &[]));
+        let east = Embedding::normalize(vec![1.0, 0.0, 0.0]).unwrap();
+        let mut nearest: Vec<i64> =
+            matrix.nearest(&east, 3).0.iter().map(|candidate| candidate.picture).collect();
+        nearest.sort_unstable();
+        assert_eq!(nearest, [count / 2, count - 1, count]);
     }
 }
