@@ -4,8 +4,9 @@
 //! `cargo bench --bench encode [-- compact | ViT-B/32]`. The weights of the one
 //! are random, as speed does not depend on them. The peer, candle, runs in turn with ours on the same threads,
 //! one picture on each; printed is the median of the rounds, what it makes a
-//! second, and how much of the peer's time it takes. Last comes how late another
-//! program's thread wakes up meanwhile that sleeps for a millisecond.
+//! second, and how much of the peer's time it takes. Then comes how late another
+//! program's thread wakes up meanwhile that sleeps for a millisecond, and what is
+//! left of the speed while another job keeps every core busy; half would be fair.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
@@ -66,6 +67,10 @@ fn pictures(open: &dyn Fn() -> Checkpoint) {
         println!("picture tower, {count} at a time");
         compare(count, &runs);
         if count == 8 {
+            println!("beside a job on every core, 8 at a time");
+            for ((name, _), run) in WAYS.iter().zip(&runs) {
+                println!("  {name:<10} {:.2} of the speed alone", left_beside_others(run));
+            }
             println!("a sleeper beside it, 8 at a time");
             for ((name, _), run) in WAYS.iter().zip(&runs) {
                 let [median, last] = lateness(run).map(|late| late.as_secs_f64() * 1e3);
@@ -73,6 +78,39 @@ fn pictures(open: &dyn Fn() -> Checkpoint) {
             }
         }
     }
+}
+
+/// The speed beside as many busy threads as there are cores, by that alone; the
+/// median of rounds in turn.
+fn left_beside_others(run: &impl Fn() -> Vec<Embedding>) -> f64 {
+    const WHILE: Duration = Duration::from_secs(1);
+    let rate = || {
+        let began = Instant::now();
+        let mut runs = 0.0;
+        while began.elapsed() < WHILE {
+            run();
+            runs += 1.0;
+        }
+        runs / began.elapsed().as_secs_f64()
+    };
+    let beside = || {
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..thread::available_parallelism().unwrap().get() {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        std::hint::black_box(());
+                    }
+                });
+            }
+            let rate = rate();
+            is_over.store(true, Ordering::Relaxed);
+            rate
+        })
+    };
+    let mut left: Vec<f64> = (0..ROUNDS).map(|_| beside() / rate()).collect();
+    left.sort_by(f64::total_cmp);
+    left[left.len() / 2]
 }
 
 /// The median and the 99th percentile of how late it wakes.
