@@ -12,7 +12,9 @@ use super::matrix::{Factor, Matrix, Weights};
 #[derive(Clone, Copy, Debug)]
 pub(in crate::clip) struct Float(pub(super) Vectors);
 
-/// Inputs that are multiplied before more weights are asked for.
+/// Inputs that are multiplied before more weights are asked for. With sixteen
+/// registers fewer products belong to an input, and beginning a step takes a sixth
+/// of its time: there, a step is a whole panel.
 const STEP: usize = 16;
 
 /// Columns that a tile of a product has, so that its sums stay in registers.
@@ -136,13 +138,14 @@ fn tile<S: Simd, const R: usize, const V: usize>(
         let (out, _) = S::as_simd_f32s(&out[..V * S::F32_LANES]);
         sums.copy_from_slice(out);
     }
-    let step = STEP * V * S::F32_LANES;
+    let inputs = if S::REGISTER_COUNT >= 32 { STEP } else { PANEL };
+    let step = inputs * V * S::F32_LANES;
     let mut share = part.next.share(part.weights.len() / step);
     // One loop, whose length the compiler does not know: of the few steps of a
     // panel it makes a loop each, and in some of them keeps sums in memory.
     for (n, weights) in part.weights.chunks_exact(step).enumerate() {
         share.fetch();
-        let (panel, input) = (n * STEP / PANEL, n * STEP % PANEL);
+        let (panel, input) = (n * inputs / PANEL, n * inputs % PANEL);
         let parts = &rows.values[(panel * rows.of + rows.first) * PANEL + input..];
         add_products(simd, &mut sums, parts, PANEL, weights);
     }
