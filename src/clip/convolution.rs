@@ -162,8 +162,7 @@ impl CustomOp1 for Depthwise {
         let xs = floats(storage, layout)?;
         let (out_height, out_width) = (height.div_ceil(self.stride), width.div_ceil(self.stride));
         let mut out = vec![0.0; channels * out_height * out_width];
-        let Padding { before, after } = self.padding();
-        let mut padded = Plane::new(height, width, before, after);
+        let mut padded = Plane::new(height, width, self.padding());
         let planes =
             xs.chunks_exact(height * width).zip(out.chunks_exact_mut(out_height * out_width));
         for (channel, (plane, out)) in planes.enumerate() {
@@ -183,10 +182,10 @@ struct Plane {
 }
 
 impl Plane {
-    fn new(height: usize, inner_width: usize, before: usize, after: usize) -> Self {
-        let width = inner_width + before + after;
-        let values = vec![0.0; width * (height + before + after)];
-        Self { values, width, inner_width, before }
+    fn new(height: usize, inner_width: usize, padding: Padding) -> Self {
+        let width = padding.around(inner_width);
+        let values = vec![0.0; width * padding.around(height)];
+        Self { values, width, inner_width, before: padding.before }
     }
 
     fn fill(&mut self, plane: &[f32]) {
@@ -246,6 +245,11 @@ impl Padding {
     pub(super) fn same(kernel: usize, stride: usize) -> Self {
         let both = kernel.saturating_sub(stride);
         Self { before: both / 2, after: both - both / 2 }
+    }
+
+    /// So many pixels with theirs.
+    pub(super) fn around(self, pixels: usize) -> usize {
+        self.before + pixels + self.after
     }
 }
 

@@ -11,7 +11,7 @@ use candle_nn::{Linear, ops};
 use super::Error;
 use super::config::{Config, EfficientNetConfig, malformed};
 use super::convolution::{Depthwise, Pointwise, Stem, Tail};
-use super::packed::{InvertedResidual, Layers, PackedTrunk, Processor};
+use super::packed::{PackedTrunk, Processor};
 use super::reader::Reader;
 
 /// The trunk and its attention-pooling head.
@@ -33,23 +33,26 @@ enum Trunk {
     Plain(Plain),
 }
 
+/// The layers, of which packed ones are made too.
 #[derive(Debug)]
-struct Plain {
-    stem: Stem,
-    blocks: Vec<Block>,
-    taps: Vec<usize>,
-    grid: usize,
-    fc1: Linear,
+pub(super) struct Plain {
+    pub(super) stem: Stem,
+    pub(super) blocks: Vec<Block>,
+    /// Blocks whose output joins the features.
+    pub(super) taps: Vec<usize>,
+    /// Side of the grid that the stages are pooled to.
+    pub(super) grid: usize,
+    pub(super) fc1: Linear,
 }
 
 /// An inverted residual: widen, filter each channel, narrow.
 #[derive(Debug)]
-struct Block {
+pub(super) struct Block {
     /// Absent where the block does not widen.
-    expand: Option<Pointwise>,
-    depthwise: Depthwise,
-    project: Pointwise,
-    stride: usize,
+    pub(super) expand: Option<Pointwise>,
+    pub(super) depthwise: Depthwise,
+    pub(super) project: Pointwise,
+    pub(super) stride: usize,
 }
 
 impl EfficientNet {
@@ -64,7 +67,7 @@ impl EfficientNet {
         let scale = (net.hidden_size as f64).powf(-0.5);
         let plain = Plain::read(weights, net)?;
         let trunk = match processor {
-            Some(processor) => Trunk::Packed(PackedTrunk::pack(processor, &plain.layers())?),
+            Some(processor) => Trunk::Packed(PackedTrunk::pack(processor, &plain)?),
             None => Trunk::Plain(plain),
         };
         Ok(Self {
@@ -126,20 +129,6 @@ impl Plain {
             grid: net.grid,
             fc1: weights.linear("vision_model.head.fc1", net.feature_channels, net.hidden_size)?,
         })
-    }
-
-    fn layers<'a>(&'a self) -> Layers<'a> {
-        let residual = |(n, block): (usize, &'a Block)| {
-            let Block { expand, depthwise, project, .. } = block;
-            let is_tapped = self.taps.contains(&n);
-            InvertedResidual { expand: expand.as_ref(), depthwise, project, is_tapped }
-        };
-        Layers {
-            stem: &self.stem,
-            residuals: self.blocks.iter().enumerate().map(residual).collect(),
-            grid: self.grid,
-            fc1: &self.fc1,
-        }
     }
 
     fn hidden(&self, picture: &Tensor) -> candle_core::Result<Tensor> {
@@ -288,7 +277,7 @@ mod tests {
             let picture = Tensor::from_vec(picture, (3, side, side), &Device::Cpu).unwrap();
             let expected = plain.hidden(&picture).unwrap();
             for processor in processors() {
-                let packed = PackedTrunk::pack(&processor, &plain.layers()).unwrap();
+                let packed = PackedTrunk::pack(&processor, &plain).unwrap();
                 let actual = picture.apply_op1_no_bwd(&packed).unwrap();
                 assert_eq!(actual.dims(), expected.dims());
                 let pairs = [&actual, &expected].map(|of| of.flatten_all().unwrap());

@@ -43,7 +43,7 @@ mod vit;
 
 pub(super) use kernel::Processor;
 pub(super) use stack::{PackedStack, PackedText, fits};
-pub(super) use trunk::{InvertedResidual, Layers, PackedTrunk};
+pub(super) use trunk::PackedTrunk;
 pub(super) use vit::{Embeddings, PackedVit, fits as fits_vit};
 
 /// Columns that lie together, and components of a head.

@@ -10,7 +10,6 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape};
-use candle_nn::Linear;
 
 use super::depthwise::PackedDepthwise;
 use super::kernel::{Processor, Vectors};
@@ -18,7 +17,8 @@ use super::map::{BLOCK, Map, Scratch};
 use super::norm::Activate;
 use super::pointwise::{Begin, PackedPointwise, Pixels};
 use crate::clip::activation::Activation;
-use crate::clip::convolution::{Depthwise, Padding, Pointwise, Stem, Tail};
+use crate::clip::convolution::{Padding, Pointwise, Stem, Tail};
+use crate::clip::efficientnet::{Block, Plain};
 use crate::clip::operation::floats;
 
 /// Inner channels that are computed together.
@@ -39,24 +39,6 @@ pub(in crate::clip) struct PackedTrunk {
     buffers: Mutex<Vec<Buffers>>,
 }
 
-/// What is packed.
-pub(in crate::clip) struct Layers<'a> {
-    pub(in crate::clip) stem: &'a Stem,
-    pub(in crate::clip) residuals: Vec<InvertedResidual<'a>>,
-    /// Side of the grid that the stages are pooled to.
-    pub(in crate::clip) grid: usize,
-    pub(in crate::clip) fc1: &'a Linear,
-}
-
-/// A block of the trunk.
-pub(in crate::clip) struct InvertedResidual<'a> {
-    pub(in crate::clip) expand: Option<&'a Pointwise>,
-    pub(in crate::clip) depthwise: &'a Depthwise,
-    pub(in crate::clip) project: &'a Pointwise,
-    /// Whether its output joins the features.
-    pub(in crate::clip) is_tapped: bool,
-}
-
 #[derive(Debug)]
 struct PackedStem {
     products: PackedPointwise,
@@ -72,6 +54,7 @@ struct Residual {
     bias: Vec<f32>,
     padding: Padding,
     stride: usize,
+    /// Whether the output joins the features.
     is_tapped: bool,
 }
 
@@ -97,7 +80,7 @@ struct Buffers {
 }
 
 impl PackedTrunk {
-    pub(in crate::clip) fn pack(processor: &Processor, layers: &Layers<'_>) -> Result<Self> {
+    pub(in crate::clip) fn pack(processor: &Processor, layers: &Plain) -> Result<Self> {
         let vectors = processor.vectors();
         let (hidden, features) = layers.fc1.weight().dims2()?;
         let fc1 = layers.fc1.weight().flatten_all()?.to_vec1()?;
@@ -106,14 +89,14 @@ impl PackedTrunk {
             None => vec![0.0; hidden],
         };
         let mut inputs = layers.stem.out_channels();
-        let mut residuals = Vec::with_capacity(layers.residuals.len());
-        for residual in &layers.residuals {
-            residuals.push(Residual::pack(vectors, residual, inputs)?);
-            inputs = residual.project.out_channels();
+        let mut residuals = Vec::with_capacity(layers.blocks.len());
+        for (n, block) in layers.blocks.iter().enumerate() {
+            residuals.push(Residual::pack(vectors, block, inputs, layers.taps.contains(&n))?);
+            inputs = block.project.out_channels();
         }
         Ok(Self {
             vectors,
-            stem: PackedStem::pack(vectors, layers.stem)?,
+            stem: PackedStem::pack(vectors, &layers.stem)?,
             residuals,
             grid: layers.grid,
             features,
@@ -180,8 +163,8 @@ impl PackedStem {
     fn forward(&self, vectors: Vectors, picture: &[f32], side: usize, buffers: &mut Buffers) {
         let Buffers { xs: out, bordered, .. } = buffers;
         out.reshape(self.products.outputs().div_ceil(BLOCK), side.div_ceil(2));
-        let Padding { before, after } = Padding::same(self.kernel, 2);
-        let across = before + side + after;
+        let padding = Padding::same(self.kernel, 2);
+        let (before, across) = (padding.before, padding.around(side));
         let lines = bordered.take(across * 3 * across);
         lines.fill(0.0);
         for (n, from) in picture.chunks_exact(side).enumerate() {
@@ -200,9 +183,9 @@ impl PackedStem {
 }
 
 impl Residual {
-    fn pack(vectors: Vectors, layers: &InvertedResidual<'_>, inputs: usize) -> Result<Self> {
-        let InvertedResidual { expand, depthwise, project, is_tapped } = *layers;
-        let expand = expand.map(Pointwise::values).transpose()?;
+    fn pack(vectors: Vectors, block: &Block, inputs: usize, is_tapped: bool) -> Result<Self> {
+        let Block { expand, depthwise, project, stride } = block;
+        let expand = expand.as_ref().map(Pointwise::values).transpose()?;
         let (project, outputs) = (project.values()?, project.out_channels());
         let inner = depthwise.bias.len();
         let none = vec![0.0; outputs];
@@ -227,7 +210,7 @@ impl Residual {
             outputs,
             bias,
             padding: depthwise.padding(),
-            stride: depthwise.stride,
+            stride: *stride,
             is_tapped,
         })
     }
@@ -237,7 +220,7 @@ impl Residual {
         let side = xs.side();
         self.begin(xs, out);
         let (out_side, out_block) = (out.side(), out.block_len());
-        let across = self.padding.before + side + self.padding.after;
+        let across = self.padding.around(side);
         let plane = across * across * BLOCK;
         self.clear_borders(bordered.take(GROUP / BLOCK * plane), side);
         for group in &self.groups {
@@ -266,8 +249,7 @@ impl Residual {
 
     /// Makes zeros of what is around maps of this side.
     fn clear_borders(&self, bordered: &mut [f32], side: usize) {
-        let Padding { before, after } = self.padding;
-        let across = before + side + after;
+        let (before, across) = (self.padding.before, self.padding.around(side));
         for plane in bordered.chunks_exact_mut(across * across * BLOCK) {
             for (y, line) in plane.chunks_exact_mut(across * BLOCK).enumerate() {
                 if (before..before + side).contains(&y) {
