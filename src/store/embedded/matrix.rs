@@ -118,9 +118,17 @@ fn parts<'a>(
     values: &'a [f16],
     superseded: &'a HashSet<i64>,
 ) -> impl Iterator<Item = Part<'a>> {
+    chunks(ids, values, PART).map(move |(ids, values)| Part { ids, values, superseded })
+}
+
+/// So many rows after the other, the last ones fewer.
+fn chunks<'a>(
+    ids: &'a [i64],
+    values: &'a [f16],
+    rows: usize,
+) -> impl Iterator<Item = (&'a [i64], &'a [f16])> {
     let stride = values.len().checked_div(ids.len()).unwrap_or(1);
-    let parts = ids.chunks(PART).zip(values.chunks(PART * stride));
-    parts.map(move |(ids, values)| Part { ids, values, superseded })
+    ids.chunks(rows).zip(values.chunks(rows * stride))
 }
 
 fn threads(rows: usize) -> usize {
@@ -131,8 +139,7 @@ fn threads(rows: usize) -> usize {
 /// Offers every row but the superseded.
 fn compare(query: &Query, &Part { ids, values, superseded }: &Part<'_>, best: &mut Best) {
     let mut dots = [0.0; STRIP];
-    let stride = values.len().checked_div(ids.len()).unwrap_or(1);
-    for (ids, values) in ids.chunks(STRIP).zip(values.chunks(STRIP * stride)) {
+    for (ids, values) in chunks(ids, values, STRIP) {
         let dots = &mut dots[..ids.len()];
         query.dots(values, dots);
         if !superseded.is_empty() {
