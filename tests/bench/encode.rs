@@ -2,11 +2,12 @@
 //! int8, beside candle, and those of the compact model.
 //!
 //! `cargo bench --bench encode [-- compact | ViT-B/32]`. The weights of the one
-//! are random, as speed does not depend on them. The peer, candle, runs in turn with ours on the same threads,
-//! one picture on each; printed is the median of the rounds, what it makes a
-//! second, and how much of the peer's time it takes. Then comes how late another
-//! program's thread wakes up meanwhile that sleeps for a millisecond, and what is
-//! left of the speed while another job keeps every core busy; half would be fair.
+//! are random, as speed does not depend on them. The peer, candle, runs in turn
+//! with ours on the same threads, one picture on each; printed is the median of
+//! the rounds, what it makes a second, and how much of the peer's time it takes.
+//! With eight pictures follow what is left of the speed while another job keeps
+//! every core busy, of which half would be fair, and how late another program's
+//! thread wakes up meanwhile that sleeps for a millisecond.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
