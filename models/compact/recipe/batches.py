@@ -1,0 +1,103 @@
+"""What one step is made of: pictures drawn by source, their captions, and a bank of canonical captions.
+
+Everything is drawn from the step's number, so a run that was stopped goes on exactly as it would have.
+"""
+from typing import NamedTuple
+import numpy as np, torch
+from captions import BODY_LIST, COLOUR_LIST, F as FI, FIELDS, TAG_LIST, with_tags
+from model import tokenize
+from words import BODIES, COLOURS, MAKE_WORDS, TAG_WORDS, base_model
+
+MIX = {"stanford": 0.56, "vcor": 0.09, "brand3": 0.06, "recolour": 0.14, "imagenet": 0.03, "tiny": 0.04, "render": 0.08}
+WEIGHT = {"colour": 0.8, "make": 1.0, "model": 2.0, "body": 0.8, "year": 0.5, "cls": 1.0}
+THINGS_IN_BANK = 96
+
+
+class Sampler:
+    """Draws rows by source (MIX). A picture whose model is known mostly brings a second one of that model, of any colour:
+    that is what picture-to-picture search is taught with. Rare body types are drawn more often, by the root of their rarity."""
+
+    def __init__(self, rows):
+        self.by, self.of_model = {s: [] for s in MIX}, {}
+        for i, r in enumerate(rows):
+            self.by[r["src"]].append(i)
+            if r.get("model"):
+                self.of_model.setdefault((r["make"], base_model(r["model"])), []).append(i)
+        self.sources = [s for s in MIX if self.by[s]]
+        self.rows = rows
+        count = {}
+        for i in self.by["stanford"]:
+            count[rows[i]["body"]] = count.get(rows[i]["body"], 0) + 1
+        self.weights = {s: [count[rows[i]["body"]] ** -0.5 for i in self.by[s]] if s == "stanford" else None for s in MIX}
+
+    def draw(self, n, rng):
+        out = []
+        while len(out) < n:
+            s = rng.choices(self.sources, [MIX[x] for x in self.sources])[0]
+            i = rng.choices(self.by[s], self.weights[s])[0] if self.weights[s] else rng.choice(self.by[s])
+            out.append(i)
+            r = self.rows[i]
+            if r.get("model") and len(out) < n and rng.random() < 0.8:
+                out.append(rng.choice(self.of_model[r["make"], base_model(r["model"])]))
+        return out
+
+
+class Captions(NamedTuple):
+    ids: torch.Tensor  # [captions, tokens]
+    con: np.ndarray    # [captions, fields], see captions.py
+    tags: np.ndarray   # [captions]
+    cores: list        # the bare words
+
+
+def caption_batch(A, tok, rows, invented, things, rng):
+    """One caption per row, some of cars that need not exist, some of other things -> Captions."""
+    caps = [A.caption(with_tags(r), rng) for r in rows]
+    caps += [A.invented(rng) for _ in range(invented)] + [A.thing(rng) for _ in range(things)]
+    return Captions(tokenize(tok, [c.text for c in caps]), np.stack([c.con for c in caps]), np.array([c.tags for c in caps]), [c.core for c in caps])
+
+
+def caption_bank(A, tok, rng):
+    """One caption (random wording) of every colour, body, make, tag and car class, plus general words and other things."""
+    caps = []
+
+    def add(text, tags=0, **con):
+        v = np.zeros(len(FIELDS), np.int32)
+        for k, x in con.items():
+            v[FI[k]] = A.ids[k][x]
+        caps.append((A._dress(text, rng), v, tags))
+
+    for c in COLOUR_LIST: add(rng.choice(COLOURS[c]) + " " + rng.choice(["car", "vehicle"]), car=True, colour=c)
+    for b in BODY_LIST: add(rng.choice(BODIES[b]), car=True, body=b)
+    for m in A.makes: add(rng.choice(MAKE_WORDS.get(m, [m.lower()])) + rng.choice(["", " car"]), car=True, make=m)
+    for t in TAG_LIST: add(rng.choice(TAG_WORDS[t]), tags=A.bits([t]), car=True)
+    for make, model, body, year in A.table:
+        text = f"{rng.choice(MAKE_WORDS.get(make, [make.lower()]))} {base_model(model)} {rng.choice(BODIES[body])}"
+        add(f"{year} {text}" if rng.random() < 0.5 else text, car=True, make=make, model=(make, base_model(model)), body=body, year=year)
+    for c in rng.sample(A.classes, min(60, len(A.classes))): add(c, cls=c)
+    caps += [A.thing(rng)[:3] for _ in range(THINGS_IN_BANK)]
+    return tokenize(tok, [c[0] for c in caps]), np.stack([c[1] for c in caps]), np.array([c[2] for c in caps])
+
+
+def relation(A, rows, con, con_tags):
+    """-> which caption is right and which is wrong for which picture, both boolean [pictures, captions]."""
+    enc = [A.image(r) for r in rows]
+    pos, neg = A.match(np.stack([e[0] for e in enc]), np.array([e[1] for e in enc]), np.array([e[2] for e in enc]), con, con_tags)
+    return torch.from_numpy(pos), torch.from_numpy(neg)
+
+
+def same_model(rows):
+    """-> which pictures show the same make and model, and which surely do not, both boolean [pictures, pictures]."""
+    key = np.array([hash((r["make"], base_model(r["model"]))) if r.get("model") else 0 for r in rows])
+    other = np.array([bool(r.get("cls")) for r in rows])
+    known = key != 0
+    same = (key[:, None] == key) & known[:, None] & ~np.eye(len(rows), dtype=bool)
+    differs = (key[:, None] != key) & (known | other)[:, None] & (known | other)
+    return torch.from_numpy(same), torch.from_numpy(differs)
+
+
+def weights(con, con_tags):
+    """The more a caption says, the more it counts in the loss."""
+    w = 0.2 + 0.4 * (con_tags != 0)
+    for name, x in WEIGHT.items():
+        w = w + x * (con[:, FI[name]] > 0)
+    return torch.from_numpy(w).float()

@@ -1,0 +1,118 @@
+"""Trains both towers end to end; the stem and the first blocks stay as ImageNet left them (they are the slow ones).
+
+usage: train.py OUT.pt --from IN.pt|IN.safetensors [--steps N] [--size 160] [--frozen 3] [--trunk-lr 0.004] [--lr 4e-4] [--seed 0]
+
+--trunk-lr is relative: every tensor of the trunk moves by about that share of its own size per step (an Adam step times the
+root mean square of the tensor), because BatchNorm is folded and the tensors have very different sizes.
+OUT.pt holds everything a run needs to go on: the same command again continues it from the last checkpoint, with the same
+batches it would have seen. "ema" in it, the moving average of the weights, is the result.
+"""
+import argparse, copy, json, math, os, random, time
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np, torch
+from tokenizers import Tokenizer
+from augment import augment
+from batches import Sampler, caption_bank, caption_batch, relation, same_model, weights
+from captions import Attributes, F as FI, load_meta
+from model import contrastive_loss, load
+
+C, INVENTED, THINGS, BANK_EVERY, EMA, SAVE_EVERY = "cache", 16, 8, 10, 0.995, 100
+PICTURE_LOSS, FAR_LOSS, FAR = 0.3, 4.0, 0.05
+
+p = argparse.ArgumentParser()
+p.add_argument("out")
+p.add_argument("--from", dest="src", required=True)
+p.add_argument("--steps", type=int, default=2000)
+p.add_argument("--batch", type=int, default=64)
+p.add_argument("--size", type=int, default=160)
+p.add_argument("--frozen", type=int, default=3)
+p.add_argument("--trunk-lr", type=float, default=0.004)
+p.add_argument("--lr", type=float, default=4e-4)
+p.add_argument("--seed", type=int, default=0)
+p.add_argument("--stop", type=int, help="stop after this step (to be continued)")
+a = p.parse_args()
+torch.manual_seed(a.seed)
+
+A, tok = Attributes(load_meta()), Tokenizer.from_file(f"{C}/tokenizer.json")
+rows = [r for r in json.load(open(f"{C}/labelled.json")) if r["split"] == "train"] + json.load(open(f"{C}/recolour.json"))
+pictures = {"recolour": np.load(f"{C}/recolour.npy")}
+if os.path.exists(f"{C}/render.json"):
+    rows += [r for r in json.load(open(f"{C}/render.json")) if r["split"] == "train"]
+    pictures["render"] = np.load(f"{C}/render.npy")
+images = np.load(f"{C}/images.npy")
+pool = images[[r["row"] for r in rows if r["src"] in ("imagenet", "tiny")]]
+sampler = Sampler(rows)
+
+model = load(a.src)
+model.trunk.frozen_blocks = a.frozen
+for x in [*model.trunk.stem.parameters(), *(x for b in model.trunk.blocks[:a.frozen] for x in b.parameters())]:
+    x.requires_grad_(False)
+groups = [dict(params=[x], base=a.trunk_lr * max(x.detach().square().mean().sqrt().item(), 1e-3), weight_decay=0.0)
+          for x in model.trunk.parameters() if x.requires_grad]
+groups += [dict(params=[*model.head.parameters(), *model.text.parameters(), model.logit_scale], base=a.lr, weight_decay=0.05)]
+opt = torch.optim.AdamW(groups, 0, betas=(0.9, 0.98))
+ema, step = copy.deepcopy(model), 0
+if os.path.exists(a.out):
+    saved = torch.load(a.out, weights_only=True)
+    model.load_state_dict(saved["model"])
+    ema.load_state_dict(saved["ema"])
+    opt.load_state_dict(saved["opt"])
+    step = saved["step"]
+    print("goes on at step", step, flush=True)
+
+
+def make_batch(step):
+    rng = random.Random(f"pictures {a.seed} {step}")
+    batch = [rows[i] for i in sampler.draw(a.batch, rng)]
+    return batch, torch.from_numpy(np.stack([augment(pictures.get(r["src"], images)[r["row"]], r["src"], r["w"] / r["h"],
+                                                     pool, a.size, rng) for r in batch]))
+
+
+def save():
+    torch.save(dict(model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step), a.out + ".new")
+    os.replace(a.out + ".new", a.out)
+
+
+worker = ThreadPoolExecutor(1)  # prepares the next batch meanwhile
+upcoming = worker.submit(make_batch, step)
+start, first, avg, bank = time.time(), step, None, None
+while step < a.steps and step != a.stop:
+    for g in opt.param_groups:
+        g["lr"] = g["base"] * min(1, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / a.steps)))
+    batch, x = upcoming.result()
+    upcoming = worker.submit(make_batch, step + 1)
+    model.train()
+    if bank is None or step % BANK_EVERY == 0:
+        bank_ids, bank_con, bank_tags = caption_bank(A, tok, random.Random(f"bank {a.seed} {step // BANK_EVERY}"))
+        with torch.no_grad():
+            bank = model.text(bank_ids)
+    ids, con, tags, _ = caption_batch(A, tok, batch, INVENTED, THINGS, random.Random(f"captions {a.seed} {step}"))
+    txt = torch.cat([model.text(ids), bank])
+    con, tags = np.concatenate([con, bank_con]), np.concatenate([tags, bank_tags])
+    pos, neg = relation(A, batch, con, tags)
+    img = model.image(x.contiguous(memory_format=torch.channels_last))
+    scale, cos = model.logit_scale.exp().clamp(max=50), img @ txt.T
+    by_text = contrastive_loss(scale * cos, pos, neg, weights(con, tags))
+    same, differs = same_model(batch)
+    by_picture = contrastive_loss(scale * (img @ img.T), same, differs, torch.ones(len(batch)))
+    car = torch.tensor([not r.get("cls") for r in batch])
+    thing = torch.from_numpy((con[:, FI["thing"]] > 0) | (con[:, FI["cls"]] > 0))
+    far = (cos[car][:, thing] - FAR).clamp(min=0).square().mean()  # a car is far from whatever is none
+    loss = by_text + PICTURE_LOSS * by_picture + FAR_LOSS * far
+    opt.zero_grad(); loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+    opt.step()
+    decay = min(EMA, (step + 1) / (step + 10))
+    with torch.no_grad():
+        for e, m in zip(ema.parameters(), model.parameters()):
+            e.lerp_(m, 1 - decay)
+    now = torch.stack([by_text, by_picture, far]).detach()
+    avg = now if avg is None else 0.97 * avg + 0.03 * now
+    step += 1
+    if step % 25 == 0:
+        dt = time.time() - start
+        print(f"{step} {dt:.0f}s {(step - first) * a.batch / dt:.1f} img/s text {avg[0]:.3f} picture {avg[1]:.3f} far {avg[2]:.4f} "
+              f"scale {scale.item():.1f}", flush=True)
+    if step % SAVE_EVERY == 0:
+        save()
+save()

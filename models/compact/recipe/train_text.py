@@ -1,0 +1,111 @@
+"""Trains the text tower alone, on fixed embeddings of augmented pictures: cheap steps that see very many wordings.
+
+usage: train_text.py OUT.pt --from IN.pt|IN.safetensors [--steps N] [--size 192] [--views N] [--lr 3e-4] [--seed 0]
+
+Besides matching pictures, every caption with its ornaments, sentence and slips must come out where the tower that the run
+started with puts its bare words: how something is said must not move it. OUT.pt goes on where it stopped, like train.py.
+"""
+import argparse, copy, json, math, os, random, time
+import numpy as np, torch
+from tokenizers import Tokenizer
+from augment import augment
+from batches import Sampler, caption_bank, caption_batch, relation, weights
+from captions import Attributes, F as FI, load_meta
+from model import contrastive_loss, load, tokenize
+
+C, BATCH, INVENTED, THINGS, BANK_EVERY, EMA, SAVE_EVERY = "cache", 128, 64, 32, 5, 0.995, 200
+SAY_LOSS, FAR_LOSS, FAR = 3.0, 4.0, 0.05
+
+p = argparse.ArgumentParser()
+p.add_argument("out")
+p.add_argument("--from", dest="src", required=True)
+p.add_argument("--steps", type=int, default=600)
+p.add_argument("--size", type=int, default=192)
+p.add_argument("--views", type=int, default=12000)
+p.add_argument("--lr", type=float, default=3e-4)
+p.add_argument("--seed", type=int, default=0)
+a = p.parse_args()
+torch.manual_seed(a.seed)
+
+A, tok = Attributes(load_meta()), Tokenizer.from_file(f"{C}/tokenizer.json")
+rows = [r for r in json.load(open(f"{C}/labelled.json")) if r["split"] == "train"] + json.load(open(f"{C}/recolour.json"))
+pictures = {"recolour": np.load(f"{C}/recolour.npy", mmap_mode="r")}
+if os.path.exists(f"{C}/render.json"):
+    rows += [r for r in json.load(open(f"{C}/render.json")) if r["split"] == "train"]
+    pictures["render"] = np.load(f"{C}/render.npy", mmap_mode="r")
+images = np.load(f"{C}/images.npy", mmap_mode="r")
+pool = [images[r["row"]] for r in rows if r["src"] in ("imagenet", "tiny")]
+
+model = load(a.src)
+model.requires_grad_(False).eval()
+model.text.requires_grad_(True)
+teacher, ema = copy.deepcopy(model.text), copy.deepcopy(model)
+opt = torch.optim.AdamW(model.text.parameters(), 0, betas=(0.9, 0.98), weight_decay=0.05)
+
+rng = random.Random(f"views {a.seed}")
+views = [rows[i] for i in Sampler(rows).draw(a.views, rng)]
+embedded = []
+with torch.no_grad():
+    for i in range(0, len(views), 64):
+        x = np.stack([augment(pictures.get(r["src"], images)[r["row"]], r["src"], r["w"] / r["h"], pool, a.size, rng) for r in views[i:i + 64]])
+        embedded.append(model.image(torch.from_numpy(x).contiguous(memory_format=torch.channels_last)))
+embedded = torch.cat(embedded)
+print(len(views), "views embedded", flush=True)
+
+step = 0
+if os.path.exists(a.out):
+    saved = torch.load(a.out, weights_only=True)
+    model.load_state_dict(saved["model"])
+    ema.load_state_dict(saved["ema"])
+    opt.load_state_dict(saved["opt"])
+    step = saved["step"]
+    print("goes on at step", step, flush=True)
+
+
+def save():
+    torch.save(dict(model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step), a.out + ".new")
+    os.replace(a.out + ".new", a.out)
+
+
+start, avg, bank = time.time(), None, None
+scale = model.logit_scale.exp().clamp(max=50)
+while step < a.steps:
+    for g in opt.param_groups:
+        g["lr"] = a.lr * min(1, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / a.steps)))
+    rng = random.Random(f"text {a.seed} {step}")
+    some = rng.sample(range(len(views)), min(2 * BATCH, len(views)))  # twice as many pictures as captions made for them
+    batch = [views[i] for i in some]
+    model.text.train()
+    if bank is None or step % BANK_EVERY == 0:
+        bank_ids, bank_con, bank_tags = caption_bank(A, tok, rng)
+    pick = torch.tensor(rng.sample(range(len(bank_ids)), min(160, len(bank_ids))))  # a part of it with gradients
+    made = caption_batch(A, tok, batch[:BATCH], INVENTED, THINGS, rng)
+    width = max(made.ids.shape[1], bank_ids.shape[1])
+    pad = lambda ids: torch.nn.functional.pad(ids, (0, width - ids.shape[1]))
+    txt = model.text(torch.cat([pad(made.ids), pad(bank_ids[pick])]))
+    con, tags = np.concatenate([made.con, bank_con[pick]]), np.concatenate([made.tags, bank_tags[pick]])
+    pos, neg = relation(A, batch, con, tags)
+    cos = embedded[some] @ txt.T
+    by_text = contrastive_loss(scale * cos, pos, neg, weights(con, tags))
+    with torch.no_grad():
+        bare = teacher(tokenize(tok, made.cores))
+    said = (1 - (txt[:len(bare)] * bare).sum(1)).mean()
+    car = torch.tensor([not r.get("cls") for r in batch])
+    thing = torch.from_numpy((con[:, FI["thing"]] > 0) | (con[:, FI["cls"]] > 0))
+    far = (cos[car][:, thing] - FAR).clamp(min=0).square().mean()
+    loss = by_text + SAY_LOSS * said + FAR_LOSS * far
+    opt.zero_grad(); loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.text.parameters(), 5.0)
+    opt.step()
+    decay = min(EMA, (step + 1) / (step + 10))
+    with torch.no_grad():
+        for e, m in zip(ema.text.parameters(), model.text.parameters()):
+            e.lerp_(m, 1 - decay)
+    now = torch.stack([by_text, said, far]).detach()
+    avg = now if avg is None else 0.97 * avg + 0.03 * now
+    step += 1
+    if step % 25 == 0:
+        print(f"{step} {time.time() - start:.0f}s text {avg[0]:.3f} said {avg[1]:.4f} far {avg[2]:.4f}", flush=True)
+    if step % SAVE_EVERY == 0:
+        save()
+save()
