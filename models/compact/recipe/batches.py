@@ -8,14 +8,14 @@ from captions import BODY_LIST, COLOUR_LIST, F as FI, FIELDS, TAG_LIST, with_tag
 from model import tokenize
 from words import BODIES, COLOURS, MAKE_WORDS, TAG_WORDS, base_model
 
-MIX = {"stanford": 0.56, "vcor": 0.09, "brand3": 0.06, "recolour": 0.14, "imagenet": 0.03, "tiny": 0.04, "render": 0.08}
-WEIGHT = {"colour": 0.8, "make": 1.0, "model": 2.0, "body": 0.8, "year": 0.5, "cls": 1.0}
+MIX = {"stanford": 0.50, "vcor": 0.13, "brand3": 0.05, "recolour": 0.12, "imagenet": 0.04, "tiny": 0.06, "render": 0.10}
+WEIGHT = {"colour": 2.0, "make": 1.2, "model": 1.5, "body": 1.6, "year": 0.5, "cls": 1.0}
 THINGS_IN_BANK = 96
 
 
 class Sampler:
     """Draws rows by source (MIX). A picture whose model is known mostly brings a second one of that model, of any colour:
-    that is what picture-to-picture search is taught with. Rare body types are drawn more often, by the root of their rarity."""
+    that is what picture-to-picture search is taught with. Rare body types are drawn more often, by the fourth root of their rarity."""
 
     def __init__(self, rows):
         self.by, self.of_model = {s: [] for s in MIX}, {}
@@ -28,7 +28,7 @@ class Sampler:
         count = {}
         for i in self.by["stanford"]:
             count[rows[i]["body"]] = count.get(rows[i]["body"], 0) + 1
-        self.weights = {s: [count[rows[i]["body"]] ** -0.5 for i in self.by[s]] if s == "stanford" else None for s in MIX}
+        self.weights = {s: [count[rows[i]["body"]] ** -0.25 for i in self.by[s]] if s == "stanford" else None for s in MIX}
 
     def draw(self, n, rng):
         out = []

@@ -214,6 +214,8 @@ class Attributes:
         con = np.zeros(len(FIELDS), np.int32)
         con[F["thing"]] = 1
         text = rng.choice(THINGS)
+        if rng.random() < 0.35:  # a colour alone does not make it a car
+            text = f"{rng.choice(COLOURS[rng.choice(COLOUR_LIST)])} {text}"
         return Caption(self._dress(text, rng), con, 0, text)
 
     def invented(self, rng):

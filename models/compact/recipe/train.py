@@ -17,7 +17,7 @@ from captions import Attributes, F as FI, load_meta
 from model import contrastive_loss, load
 
 C, INVENTED, THINGS, BANK_EVERY, EMA, SAVE_EVERY = "cache", 16, 8, 10, 0.995, 100
-PICTURE_LOSS, FAR_LOSS, FAR = 0.3, 4.0, 0.05
+PICTURE_LOSS, FAR_LOSS, FAR = 0.15, 8.0, 0.05
 
 p = argparse.ArgumentParser()
 p.add_argument("out")

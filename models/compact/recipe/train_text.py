@@ -14,7 +14,7 @@ from captions import Attributes, F as FI, load_meta
 from model import contrastive_loss, load, tokenize
 
 C, BATCH, INVENTED, THINGS, BANK_EVERY, EMA, SAVE_EVERY = "cache", 128, 64, 32, 5, 0.995, 200
-SAY_LOSS, FAR_LOSS, FAR = 3.0, 4.0, 0.05
+SAY_LOSS, FAR_LOSS, FAR = 3.0, 8.0, 0.05
 
 p = argparse.ArgumentParser()
 p.add_argument("out")

@@ -181,8 +181,7 @@ def photograph(split, n, job, a, w, h):
             built = True
         base, metal, rough = rng.choice(PAINTS[colour])
         f = rng.uniform(.88, 1.12)
-        if not special:
-            paint((tuple(min(.9, x * f) for x in base), metal, rough))
+        paint((tuple(min(.9, x * f) for x in base), metal, rough))
         sc.view_settings.exposure = render.EXPOSURE.get(place, .3) + rng.uniform(-.25, .25)
         render.render_denoised(sc, os.path.join(a.out, name), w, h, a.threads)
         called, tags = NAMED[body]
