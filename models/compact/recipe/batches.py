@@ -78,21 +78,26 @@ def caption_bank(A, tok, rng):
     return tokenize(tok, [c[0] for c in caps]), np.stack([c[1] for c in caps]), np.array([c[2] for c in caps])
 
 
-def relation(A, rows, con, con_tags):
-    """-> which caption is right and which is wrong for which picture, both boolean [pictures, captions]."""
-    enc = [A.image(r) for r in rows]
-    pos, neg = A.match(np.stack([e[0] for e in enc]), np.array([e[1] for e in enc]), np.array([e[2] for e in enc]), con, con_tags)
-    return torch.from_numpy(pos), torch.from_numpy(neg)
+class Labels:
+    """The rows' labels as arrays, and what follows from them."""
 
+    def __init__(self, A, rows):
+        self.A = A
+        v, tags, known = zip(*(A.image(r) for r in rows))
+        self.v, self.tags, self.known = np.stack(v), np.array(tags), np.array(known)
 
-def same_model(rows):
-    """-> which pictures show the same make and model, and which surely do not, both boolean [pictures, pictures]."""
-    key = np.array([hash((r["make"], base_model(r["model"]))) if r.get("model") else 0 for r in rows])
-    other = np.array([bool(r.get("cls")) for r in rows])
-    known = key != 0
-    same = (key[:, None] == key) & known[:, None] & ~np.eye(len(rows), dtype=bool)
-    differs = (key[:, None] != key) & (known | other)[:, None] & (known | other)
-    return torch.from_numpy(same), torch.from_numpy(differs)
+    def captions(self, at, con, con_tags):
+        """-> which caption is right and which is wrong for which picture, both boolean [pictures, captions]."""
+        pos, neg = self.A.match(self.v[at], self.tags[at], self.known[at], con, con_tags)
+        return torch.from_numpy(pos), torch.from_numpy(neg)
+
+    def same_model(self, at, others):
+        """-> which pictures show the same make and model, and which surely do not, both boolean [pictures, others]."""
+        a, b = self.v[at, FI["model"]][:, None], self.v[others, FI["model"]]
+        return torch.from_numpy((a == b) & (a > 0)), torch.from_numpy((a != b) & (a != 0) & (b != 0))
+
+    def car(self, at):
+        return torch.from_numpy(self.v[at, FI["car"]] > 0)
 
 
 def weights(con, con_tags):

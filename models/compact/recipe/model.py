@@ -159,15 +159,19 @@ def tokenize(tok, texts):
     return out
 
 
-def contrastive_loss(sim, pos, neg, weight):
-    """Label-aware InfoNCE, both directions. Every positive pair competes with that row's (column's) sure negatives only,
-    so two right answers never push each other away and unknown pairs are left alone.
-    weight: of each caption (column); telling captions count more than 'a car'."""
-    def pairs(s, p, n):
-        return F.softplus(s.masked_fill(~n, -1e4).logsumexp(1, keepdim=True) - s) * p
-    w = pos * weight
-    has = pos.any(1)
-    image_to_text = ((pairs(sim, pos, neg) * weight).sum(1) / w.sum(1).clamp(min=1e-6))[has].mean()
-    per_caption = pairs(sim.T, pos.T, neg.T).sum(1) / pos.sum(0).clamp(min=1)
+def pair_losses(sim, pos, neg):
+    """-log softmax of every positive pair against its row's sure negatives only, so two right answers never push each other
+    away and unknown pairs are left alone; 0 elsewhere. All [rows, columns]."""
+    return F.softplus(sim.masked_fill(~neg, -1e4).logsumexp(1, keepdim=True) - sim) * pos
+
+
+def contrastive_loss(sim, pos, neg, weight, rows=None):
+    """Label-aware InfoNCE, both directions. sim, pos, neg: [pictures, captions].
+    weight: of each caption; telling captions count more than 'a car'.
+    rows: how many of the pictures ask for captions; every caption asks among all of them."""
+    r = slice(rows)
+    w, has = pos[r] * weight, pos[r].any(1)
+    image_to_text = ((pair_losses(sim[r], pos[r], neg[r]) * weight).sum(1) / w.sum(1).clamp(min=1e-6))[has].mean()
+    per_caption = pair_losses(sim.T, pos.T, neg.T).sum(1) / pos.sum(0).clamp(min=1)
     w = weight * pos.any(0)
     return (image_to_text + (per_caption * w).sum() / w.sum()) / 2

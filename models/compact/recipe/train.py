@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np, torch
 from tokenizers import Tokenizer
 from augment import augment
-from batches import Sampler, caption_bank, caption_batch, relation, same_model, weights
+from batches import Labels, Sampler, caption_bank, caption_batch, weights
 from captions import Attributes, F as FI, load_meta
-from model import contrastive_loss, load
+from model import contrastive_loss, load, pair_losses
 
 C, INVENTED, THINGS, BANK_EVERY, EMA, SAVE_EVERY = "cache", 16, 8, 10, 0.995, 100
-PICTURE_LOSS, FAR_LOSS, FAR = 0.15, 8.0, 0.05
+PICTURE_LOSS, FAR_LOSS, FAR = 0.25, 8.0, 0.05
+QUEUE = 16  # batches whose embeddings are kept as further pictures to choose among
 
 p = argparse.ArgumentParser()
 p.add_argument("out")
@@ -41,7 +42,7 @@ if os.path.exists(f"{C}/render.json"):
     pictures["render"] = np.load(f"{C}/render.npy")
 images = np.load(f"{C}/images.npy")
 pool = images[[r["row"] for r in rows if r["src"] in ("imagenet", "tiny")]]
-sampler = Sampler(rows)
+sampler, labels = Sampler(rows), Labels(A, rows)
 
 model = load(a.src)
 model.trunk.frozen_blocks = a.frozen
@@ -52,24 +53,26 @@ groups = [dict(params=[x], base=a.trunk_lr * max(x.detach().square().mean().sqrt
 groups += [dict(params=[*model.head.parameters(), *model.text.parameters(), model.logit_scale], base=a.lr, weight_decay=0.05)]
 opt = torch.optim.AdamW(groups, 0, betas=(0.9, 0.98))
 ema, step = copy.deepcopy(model), 0
+queue, queued = torch.zeros(0, 512), []
 if os.path.exists(a.out):
     saved = torch.load(a.out, weights_only=True)
     model.load_state_dict(saved["model"])
     ema.load_state_dict(saved["ema"])
     opt.load_state_dict(saved["opt"])
     step = saved["step"]
+    queue, queued = saved.get("queue", queue), saved.get("queued", queued)
     print("goes on at step", step, flush=True)
 
 
 def make_batch(step):
     rng = random.Random(f"pictures {a.seed} {step}")
-    batch = [rows[i] for i in sampler.draw(a.batch, rng)]
-    return batch, torch.from_numpy(np.stack([augment(pictures.get(r["src"], images)[r["row"]], r["src"], r["w"] / r["h"],
-                                                     pool, a.size, rng) for r in batch]))
+    at = sampler.draw(a.batch, rng)
+    return at, torch.from_numpy(np.stack([augment(pictures.get(r["src"], images)[r["row"]], r["src"], r["w"] / r["h"],
+                                                     pool, a.size, rng) for r in (rows[i] for i in at)]))
 
 
 def save():
-    torch.save(dict(model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step), a.out + ".new")
+    torch.save(dict(model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, queue=queue, queued=queued), a.out + ".new")
     os.replace(a.out + ".new", a.out)
 
 
@@ -79,29 +82,31 @@ start, first, avg, bank = time.time(), step, None, None
 while step < a.steps and step != a.stop:
     for g in opt.param_groups:
         g["lr"] = g["base"] * min(1, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / a.steps)))
-    batch, x = upcoming.result()
+    at, x = upcoming.result()
     upcoming = worker.submit(make_batch, step + 1)
     model.train()
     if bank is None or step % BANK_EVERY == 0:
         bank_ids, bank_con, bank_tags = caption_bank(A, tok, random.Random(f"bank {a.seed} {step // BANK_EVERY}"))
         with torch.no_grad():
             bank = model.text(bank_ids)
-    ids, con, tags, _ = caption_batch(A, tok, batch, INVENTED, THINGS, random.Random(f"captions {a.seed} {step}"))
+    ids, con, tags, _ = caption_batch(A, tok, [rows[i] for i in at], INVENTED, THINGS, random.Random(f"captions {a.seed} {step}"))
     txt = torch.cat([model.text(ids), bank])
     con, tags = np.concatenate([con, bank_con]), np.concatenate([tags, bank_tags])
-    pos, neg = relation(A, batch, con, tags)
     img = model.image(x.contiguous(memory_format=torch.channels_last))
-    scale, cos = model.logit_scale.exp().clamp(max=50), img @ txt.T
-    by_text = contrastive_loss(scale * cos, pos, neg, weights(con, tags))
-    same, differs = same_model(batch)
-    by_picture = contrastive_loss(scale * (img @ img.T), same, differs, torch.ones(len(batch)))
-    car = torch.tensor([not r.get("cls") for r in batch])
+    all_img, all_at = torch.cat([img, queue]), at + queued
+    scale, cos = model.logit_scale.exp().clamp(max=50), all_img @ txt.T
+    by_text = contrastive_loss(scale * cos, *labels.captions(all_at, con, tags), weights(con, tags), len(at))
+    same, differs = labels.same_model(at, all_at)
+    same[range(len(at)), range(len(at))] = False
+    twin = same.sum(1).clamp(min=1)
+    by_picture = (pair_losses(scale * (img @ all_img.T), same, differs).sum(1) / twin)[same.any(1)].mean()
     thing = torch.from_numpy((con[:, FI["thing"]] > 0) | (con[:, FI["cls"]] > 0))
-    far = (cos[car][:, thing] - FAR).clamp(min=0).square().mean()  # a car is far from whatever is none
+    far = (cos[labels.car(all_at)][:, thing] - FAR).clamp(min=0).square().mean()  # a car is far from whatever is none
     loss = by_text + PICTURE_LOSS * by_picture + FAR_LOSS * far
     opt.zero_grad(); loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
     opt.step()
+    queue, queued = all_img.detach()[:QUEUE * a.batch], all_at[:QUEUE * a.batch]
     decay = min(EMA, (step + 1) / (step + 10))
     with torch.no_grad():
         for e, m in zip(ema.parameters(), model.parameters()):

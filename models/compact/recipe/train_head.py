@@ -5,7 +5,7 @@ usage: train_head.py OUT.pt STEPS      (about 1.2 s a step on two cores)
 import json, math, random, sys, time
 import numpy as np, torch
 from tokenizers import Tokenizer
-from batches import Sampler, caption_bank, caption_batch, relation, weights
+from batches import Labels, Sampler, caption_bank, caption_batch, weights
 from captions import Attributes, load_meta
 from model import BF16, Model, contrastive_loss
 
@@ -24,12 +24,14 @@ model.head.mean.copy_(sample.mean((0, 2, 3)))
 model.head.std.copy_(sample.std((0, 2, 3)))
 params = [p for m in (model.head, model.text) for p in m.parameters()] + [model.logit_scale]
 opt = torch.optim.AdamW(params, LR, betas=(0.9, 0.98), weight_decay=0.05)
-sampler, start, avg = Sampler([v[0] for v in views]), time.time(), 0.0
+sampler, labels = Sampler([v[0] for v in views]), Labels(A, [v[0] for v in views])
+start, avg = time.time(), 0.0
 for step in range(STEPS):
     rng = random.Random(f"head {step}")
     for g in opt.param_groups:
         g["lr"] = LR * min(1, (step + 1) / 40) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / STEPS)))
-    batch = [views[i] for i in sampler.draw(BATCH, rng)]
+    at = sampler.draw(BATCH, rng)
+    batch = [views[i] for i in at]
     x = torch.from_numpy(np.stack([(aug if is_aug else clean)[i] for _, is_aug, i in batch])).float()
     rows = [r for r, _, _ in batch]
     if step % BANK_EVERY == 0:
@@ -39,12 +41,11 @@ for step in range(STEPS):
     ids, con, tags, _ = caption_batch(A, tok, rows, INVENTED, THINGS, rng)
     txt = torch.cat([model.text(ids), bank])
     con, tags = np.concatenate([con, bank_con]), np.concatenate([tags, bank_tags])
-    pos, neg = relation(A, rows, con, tags)
     model.train()
     with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
         img = model.head(x).float()
     sim = model.logit_scale.exp().clamp(max=50) * img @ txt.T
-    loss = contrastive_loss(sim, pos, neg, weights(con, tags))
+    loss = contrastive_loss(sim, *labels.captions(at, con, tags), weights(con, tags))
     opt.zero_grad(); loss.backward()
     torch.nn.utils.clip_grad_norm_(params, 1.0)
     opt.step()

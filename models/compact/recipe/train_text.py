@@ -9,7 +9,7 @@ import argparse, copy, json, math, os, random, time
 import numpy as np, torch
 from tokenizers import Tokenizer
 from augment import augment
-from batches import Sampler, caption_bank, caption_batch, relation, weights
+from batches import Labels, Sampler, caption_bank, caption_batch, weights
 from captions import Attributes, F as FI, load_meta
 from model import contrastive_loss, load, tokenize
 
@@ -44,6 +44,7 @@ opt = torch.optim.AdamW(model.text.parameters(), 0, betas=(0.9, 0.98), weight_de
 
 rng = random.Random(f"views {a.seed}")
 views = [rows[i] for i in Sampler(rows).draw(a.views, rng)]
+labels = Labels(A, views)
 embedded = []
 with torch.no_grad():
     for i in range(0, len(views), 64):
@@ -84,15 +85,13 @@ while step < a.steps:
     pad = lambda ids: torch.nn.functional.pad(ids, (0, width - ids.shape[1]))
     txt = model.text(torch.cat([pad(made.ids), pad(bank_ids[pick])]))
     con, tags = np.concatenate([made.con, bank_con[pick]]), np.concatenate([made.tags, bank_tags[pick]])
-    pos, neg = relation(A, batch, con, tags)
     cos = embedded[some] @ txt.T
-    by_text = contrastive_loss(scale * cos, pos, neg, weights(con, tags))
+    by_text = contrastive_loss(scale * cos, *labels.captions(some, con, tags), weights(con, tags))
     with torch.no_grad():
         bare = teacher(tokenize(tok, made.cores))
     said = (1 - (txt[:len(bare)] * bare).sum(1)).mean()
-    car = torch.tensor([not r.get("cls") for r in batch])
     thing = torch.from_numpy((con[:, FI["thing"]] > 0) | (con[:, FI["cls"]] > 0))
-    far = (cos[car][:, thing] - FAR).clamp(min=0).square().mean()
+    far = (cos[labels.car(some)][:, thing] - FAR).clamp(min=0).square().mean()
     loss = by_text + SAY_LOSS * said + FAR_LOSS * far
     opt.zero_grad(); loss.backward()
     torch.nn.utils.clip_grad_norm_(model.text.parameters(), 5.0)
