@@ -5,11 +5,13 @@ A caption is a text + a constraint per FIELD (0 = does not care) + required tag 
 match() says for every image/caption pair: positive (all constraints met), negative (one is surely violated), or neither
 (cannot be known from the labels: left out of the loss).
 """
-import json, random
+import json, os, random, re
 from typing import NamedTuple
 import numpy as np
+
+import sentences
 from sentences import around
-from things import THINGS
+from things import THINGS, general_words
 from words import (BODIES, COLOURS, COUNTRY, MAKE_WORDS, SOFT_BODIES, SOFT_COLOURS, TAG_ADJECTIVES, TAG_WORDS, base_model,
                    gazetteer_rows, tags_of)
 
@@ -28,7 +30,7 @@ SUFFIX = [""] * 14 + [" on the road", " parked", " on the street", " outside", "
                       " please", " standing in a car park", " that somebody has taken good care of", " in good condition",
                       " which i saw on the motorway last week", " like the one that my neighbour drives every day",
                       " for a family with two children", " with clean paint and nice wheels", " seen from the side"]
-SENTENCES = 0.12  # share of captions that are a whole sentence
+SENTENCES, SLIPS = 0.12, 0.1  # share of captions that are a whole sentence; that are misspelt
 NOUN = ["car"] * 6 + ["vehicle", "automobile", "auto"]
 
 
@@ -39,9 +41,9 @@ class Caption(NamedTuple):
     core: str        # the same without ornaments and slips
 
 
-def misspelt(text, rng, share=0.1):
+def misspelt(text, rng):
     """Now and then one slip of the finger in a longer word: a letter lost, doubled, swapped with its neighbour or wrong."""
-    if rng.random() >= share:
+    if rng.random() >= SLIPS:
         return text
     words = text.split(" ")
     long = [i for i, w in enumerate(words) if len(w) >= 4 and w.isalpha()]
@@ -81,6 +83,11 @@ class Attributes:
         self.ids = {"car": {True: 1}, **{n: {v: i + 1 for i, v in enumerate(l)} for n, l in (
             ("colour", COLOUR_LIST), ("make", self.makes), ("model", self.models), ("body", BODY_LIST),
             ("year", self.years), ("cls", self.classes), ("thing", [True]))}}
+        said = [*PREFIX, *SUFFIX, *NOUN, *sentences.ASK, *sentences.WHERE, *sentences.SAID, *sentences.WHO, *sentences.DID]
+        said += [w for table in (COLOURS, BODIES, MAKE_WORDS, TAG_WORDS, TAG_ADJECTIVES) for ws in table.values() for w in ws]
+        said += [f"{m} {n}" for m, n, _ in gazetteer_rows()] + [f"{m} {n}" for m, n in self.models] + ["cars made from painted coloured colored"]
+        queries = re.findall("[a-z]+", open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "queries.tsv")).read())
+        self.general = general_words("cache/tokenizer.json", set(re.findall("[a-z]+", " ".join(said).lower())), set(queries))
         known = {(t[0], t[2]) for t in self.table}
         # (make, model words, body, does the make count, does the body count)
         self.gazetteer = [(m, n, b, m in self.makes, m not in self.makes or (m, b) in known) for m, n, b in gazetteer_rows()]
@@ -201,19 +208,22 @@ class Attributes:
     @staticmethod
     def _dress(text, rng, prefixes=PREFIX):
         if prefixes is PREFIX and rng.random() < SENTENCES:
-            return misspelt(around(text, rng), rng)
+            return around(misspelt(text, rng), rng)
         p = rng.choice(prefixes)
         if not p and rng.random() < 0.06 and text[-1].isalpha() and text[-1] != "s":
-            return rng.choice(["", "photos of ", "pictures of "]) + text + "s"
+            return rng.choice(["", "photos of ", "pictures of "]) + misspelt(text, rng) + "s"
         if p.endswith("a ") and text[0] in "aeio":
             p = p[:-1] + "n "
-        return misspelt(p + text + rng.choice(SUFFIX), rng)
+        return p + misspelt(text, rng) + rng.choice(SUFFIX)
 
     def thing(self, rng):
         """A caption of something that no picture of a car shows."""
         con = np.zeros(len(FIELDS), np.int32)
         con[F["thing"]] = 1
-        text = rng.choice(THINGS)
+        if rng.random() < 0.5:
+            text = rng.choice(THINGS)
+        else:
+            text = " ".join(rng.choice(self.general) for _ in range(rng.choice([1, 1, 2, 3])))
         if rng.random() < 0.35:  # a colour alone does not make it a car
             text = f"{rng.choice(COLOURS[rng.choice(COLOUR_LIST)])} {text}"
         return Caption(self._dress(text, rng), con, 0, text)

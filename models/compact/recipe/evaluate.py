@@ -172,10 +172,11 @@ def asked(res, model, tok, rows, img, A):
             return base_model(r["model"]) == value if r.get("model") else None
         return r[field] == value if r.get(field) else None
 
+    cars = torch.tensor([r["src"] != "vcor" for r in rows])  # a few pictures of that set show no car
     kinds, best, wrong = {}, {}, []
     for (kind, text, want), c in zip(queries, cos):
         if want == "-":
-            best.setdefault("far", []).append(c.max().item())
+            best.setdefault("far", []).append(c[cars].max().item())
             continue
         want = [w.split("=") for w in parts(want)]
         told = [[shows(r, f, v) for f, v in want] for r in rows]
@@ -200,7 +201,7 @@ def asked(res, model, tok, rows, img, A):
     res["other things below 95 % of the car queries"] = share(far < np.percentile(car, 5))
     for text in ("dog", "aeroplane", "tree"):
         i = [q[1] for q in queries].index(text)
-        res[f"best cosine, '{text}'"] = round(cos[i].max().item(), 3)
+        res[f"best cosine, '{text}'"] = round(cos[i][cars].max().item(), 3)
 
 
 def parts(want):

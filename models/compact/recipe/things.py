@@ -3,6 +3,8 @@
 None of them is a query of queries.json.
 """
 
+import json
+
 THINGS = """
 cat|kitten|horse|cow|sheep|pig|goat|chicken|duck|goose|eagle|owl|parrot|penguin|lion|tiger|elephant|giraffe|zebra|monkey|bear|wolf|fox|rabbit
 mouse|squirrel|deer|whale|dolphin|shark|fish|crab|lobster|octopus|turtle|snake|lizard|frog|spider|bee|butterfly|ant|snail|cheetah
@@ -27,3 +29,11 @@ invoice|receipt|spreadsheet|bar chart|map of the city|x-ray picture|crossword|sc
 barcode|menu of a restaurant|diagram|flowers in a vase|a glass of red wine|blue sky|green grass|red roses|black cat|white horse|brown bear|yellow bird|pink flamingo
 orange cat|silver ring|gold coin|purple flowers|a white shirt|red shoes|blue whale|green frog
 """.replace("\n", "|").strip("|").split("|")
+
+
+def general_words(tokenizer, about_cars, held_out):
+    """Whole words of the tokenizer's vocabulary (WordNet's nouns are in it) that have nothing to do with cars: what an
+    unknown word looks like. Words that car words begin with are left out, and those of the evaluation's queries."""
+    vocabulary = json.load(open(tokenizer))["model"]["vocab"]
+    words = sorted(w[1:] for w in vocabulary if w.startswith("Ġ") and len(w) >= 5 and w[1:].isalpha())
+    return [w for w in words if w not in held_out and not any(c.startswith(w) for c in about_cars)]
