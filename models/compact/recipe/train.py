@@ -7,7 +7,7 @@ root mean square of the tensor), because BatchNorm is folded and the tensors hav
 OUT.pt holds everything a run needs to go on: the same command again continues it from the last checkpoint, with the same
 batches it would have seen. "ema" in it, the moving average of the weights, is the result.
 """
-import argparse, copy, json, math, os, random, time
+import argparse, copy, math, os, random, time
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np, torch
 from tokenizers import Tokenizer
@@ -15,6 +15,7 @@ from augment import augment
 from batches import Labels, Sampler, caption_bank, caption_batch, weights
 from captions import Attributes, F as FI, load_meta
 from model import contrastive_loss, load, pair_losses
+from training_set import TrainingSet, save
 
 C, INVENTED, THINGS, BANK_EVERY, EMA, SAVE_EVERY = "cache", 16, 8, 10, 0.995, 100
 PICTURE_LOSS, FAR_LOSS, FAR = 0.25, 8.0, 0.05
@@ -35,13 +36,8 @@ a = p.parse_args()
 torch.manual_seed(a.seed)
 
 A, tok = Attributes(load_meta()), Tokenizer.from_file(f"{C}/tokenizer.json")
-rows = [r for r in json.load(open(f"{C}/labelled.json")) if r["split"] == "train"] + json.load(open(f"{C}/recolour.json"))
-pictures = {"recolour": np.load(f"{C}/recolour.npy")}
-if os.path.exists(f"{C}/render.json"):
-    rows += [r for r in json.load(open(f"{C}/render.json")) if r["split"] == "train"]
-    pictures["render"] = np.load(f"{C}/render.npy")
-images = np.load(f"{C}/images.npy")
-pool = images[[r["row"] for r in rows if r["src"] in ("imagenet", "tiny")]]
+data = TrainingSet()
+rows = data.rows
 sampler, labels = Sampler(rows), Labels(A, rows)
 
 model = load(a.src)
@@ -67,13 +63,12 @@ if os.path.exists(a.out):
 def make_batch(step):
     rng = random.Random(f"pictures {a.seed} {step}")
     at = sampler.draw(a.batch, rng)
-    return at, torch.from_numpy(np.stack([augment(pictures.get(r["src"], images)[r["row"]], r["src"], r["w"] / r["h"],
-                                                     pool, a.size, rng) for r in (rows[i] for i in at)]))
+    return at, torch.from_numpy(np.stack([augment(data.picture(r), r["src"], r["w"] / r["h"],
+                                                     data.pool, a.size, rng) for r in (rows[i] for i in at)]))
 
 
-def save():
-    torch.save(dict(model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, queue=queue, queued=queued), a.out + ".new")
-    os.replace(a.out + ".new", a.out)
+def checkpoint():
+    save(a.out, model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, queue=queue, queued=queued)
 
 
 worker = ThreadPoolExecutor(1)  # prepares the next batch meanwhile
@@ -119,5 +114,5 @@ while step < a.steps and step != a.stop:
         print(f"{step} {dt:.0f}s {(step - first) * a.batch / dt:.1f} img/s text {avg[0]:.3f} picture {avg[1]:.3f} far {avg[2]:.4f} "
               f"scale {scale.item():.1f}", flush=True)
     if step % SAVE_EVERY == 0:
-        save()
-save()
+        checkpoint()
+checkpoint()

@@ -5,7 +5,7 @@ usage: train_text.py OUT.pt --from IN.pt|IN.safetensors [--steps N] [--size 192]
 Besides matching pictures, every caption with its ornaments, sentence and slips must come out where the tower that the run
 started with puts its bare words: how something is said must not move it. OUT.pt goes on where it stopped, like train.py.
 """
-import argparse, copy, json, math, os, random, time
+import argparse, copy, math, os, random, time
 import numpy as np, torch
 from tokenizers import Tokenizer
 import captions
@@ -13,6 +13,7 @@ from augment import augment
 from batches import Labels, Sampler, caption_bank, caption_batch, weights
 from captions import Attributes, F as FI, load_meta
 from model import contrastive_loss, load, tokenize
+from training_set import TrainingSet, save
 
 C, BATCH, PICTURES, INVENTED, THINGS, BANK_EVERY, EMA, SAVE_EVERY = "cache", 128, 1024, 48, 64, 5, 0.995, 200
 captions.SENTENCES, captions.SLIPS = 0.25, 0.4
@@ -30,13 +31,7 @@ a = p.parse_args()
 torch.manual_seed(a.seed)
 
 A, tok = Attributes(load_meta()), Tokenizer.from_file(f"{C}/tokenizer.json")
-rows = [r for r in json.load(open(f"{C}/labelled.json")) if r["split"] == "train"] + json.load(open(f"{C}/recolour.json"))
-pictures = {"recolour": np.load(f"{C}/recolour.npy", mmap_mode="r")}
-if os.path.exists(f"{C}/render.json"):
-    rows += [r for r in json.load(open(f"{C}/render.json")) if r["split"] == "train"]
-    pictures["render"] = np.load(f"{C}/render.npy", mmap_mode="r")
-images = np.load(f"{C}/images.npy", mmap_mode="r")
-pool = [images[r["row"]] for r in rows if r["src"] in ("imagenet", "tiny")]
+data = TrainingSet()
 
 model = load(a.src)
 model.requires_grad_(False).eval()
@@ -45,12 +40,12 @@ teacher, ema = copy.deepcopy(model.text), copy.deepcopy(model)
 opt = torch.optim.AdamW(model.text.parameters(), 0, betas=(0.9, 0.98), weight_decay=0.05)
 
 rng = random.Random(f"views {a.seed}")
-views = [rows[i] for i in Sampler(rows).draw(a.views, rng)]
+views = [data.rows[i] for i in Sampler(data.rows).draw(a.views, rng)]
 labels = Labels(A, views)
 embedded = []
 with torch.no_grad():
     for i in range(0, len(views), 64):
-        x = np.stack([augment(pictures.get(r["src"], images)[r["row"]], r["src"], r["w"] / r["h"], pool, a.size, rng) for r in views[i:i + 64]])
+        x = np.stack([augment(data.picture(r), r["src"], r["w"] / r["h"], data.pool, a.size, rng) for r in views[i:i + 64]])
         embedded.append(model.image(torch.from_numpy(x).contiguous(memory_format=torch.channels_last)))
 embedded = torch.cat(embedded)
 print(len(views), "views embedded", flush=True)
@@ -65,9 +60,8 @@ if os.path.exists(a.out):
     print("goes on at step", step, flush=True)
 
 
-def save():
-    torch.save(dict(model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step), a.out + ".new")
-    os.replace(a.out + ".new", a.out)
+def checkpoint():
+    save(a.out, model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step)
 
 
 start, avg, bank = time.time(), None, None
@@ -109,5 +103,5 @@ while step < a.steps:
     if step % 25 == 0:
         print(f"{step} {time.time() - start:.0f}s text {avg[0]:.3f} said {avg[1]:.4f} far {avg[2]:.4f}", flush=True)
     if step % SAVE_EVERY == 0:
-        save()
-save()
+        checkpoint()
+checkpoint()
