@@ -53,6 +53,18 @@ fn words_find_the_demo_car_they_describe() {
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .unwrap()
     };
+    for (query, colour, body) in [
+        ("red convertible", "red", "convertible"),
+        ("yellow taxi", "yellow", ""),
+        ("green car", "green", ""),
+        ("blue car", "blue", ""),
+        ("orange sports car", "orange", "coupe"),
+    ] {
+        let (_, labels) = best(query);
+        let is = |key: &str, wanted: &str| labels[key].as_str().unwrap().contains(wanted);
+        assert!(is("colour", colour) && is("body", body), "{query}: {labels}");
+    }
+
     let colours: BTreeSet<_> = demo
         .iter()
         .map(|(labels, _)| labels["colour"].as_str().unwrap())
