@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np, torch
 from captions import BODY_LIST, COLOUR_LIST, F as FI, FIELDS, TAG_LIST, with_tags
 from model import tokenize
-from words import BODIES, COLOURS, MAKE_WORDS, TAG_WORDS, base_model
+from words import BODIES, COLOURS, TAG_WORDS, base_model, make_words
 
 MIX = {"stanford": 0.50, "vcor": 0.13, "brand3": 0.05, "recolour": 0.12, "imagenet": 0.04, "tiny": 0.06, "render": 0.10}
 WEIGHT = {"colour": 2.0, "make": 1.2, "model": 1.5, "body": 1.6, "year": 0.5, "cls": 1.0}
@@ -68,10 +68,10 @@ def caption_bank(A, tok, rng):
 
     for c in COLOUR_LIST: add(rng.choice(COLOURS[c]) + " " + rng.choice(["car", "vehicle"]), car=True, colour=c)
     for b in BODY_LIST: add(rng.choice(BODIES[b]), car=True, body=b)
-    for m in A.makes: add(rng.choice(MAKE_WORDS.get(m, [m.lower()])) + rng.choice(["", " car"]), car=True, make=m)
+    for m in A.makes: add(rng.choice(make_words(m)) + rng.choice(["", " car"]), car=True, make=m)
     for t in TAG_LIST: add(rng.choice(TAG_WORDS[t]), tags=A.bits([t]), car=True)
     for make, model, body, year in A.table:
-        text = f"{rng.choice(MAKE_WORDS.get(make, [make.lower()]))} {base_model(model)} {rng.choice(BODIES[body])}"
+        text = f"{rng.choice(make_words(make))} {base_model(model)} {rng.choice(BODIES[body])}"
         add(f"{year} {text}" if rng.random() < 0.5 else text, car=True, make=make, model=(make, base_model(model)), body=body, year=year)
     for c in rng.sample(A.classes, min(60, len(A.classes))): add(c, cls=c)
     caps += [A.thing(rng)[:3] for _ in range(THINGS_IN_BANK)]
@@ -98,6 +98,11 @@ class Labels:
 
     def car(self, at):
         return torch.from_numpy(self.v[at, FI["car"]] > 0)
+
+
+def of_things(con):
+    """-> which captions are about something that is no car, boolean [captions]."""
+    return torch.from_numpy((con[:, FI["thing"]] > 0) | (con[:, FI["cls"]] > 0))
 
 
 def weights(con, con_tags):

@@ -8,12 +8,11 @@ match() says for every image/caption pair: positive (all constraints met), negat
 import json, os, random, re
 from typing import NamedTuple
 import numpy as np
-
 import sentences
 from sentences import around
 from things import THINGS, general_words
 from words import (BODIES, COLOURS, COUNTRY, MAKE_WORDS, SOFT_BODIES, SOFT_COLOURS, TAG_ADJECTIVES, TAG_WORDS, base_model,
-                   gazetteer_rows, tags_of)
+                   gazetteer_rows, make_words, tags_of)
 
 FIELDS = ["car", "colour", "make", "model", "body", "year", "cls", "thing"]
 F = {n: i for i, n in enumerate(FIELDS)}
@@ -25,7 +24,7 @@ CLS_SKIP = {"sports car", "limousine", "jeep", "cab", "racer", "grille", "car wh
 
 PREFIX = [""] * 10 + ["a ", "a ", "the ", "a photo of a ", "a photo of a ", "a picture of a ", "photo of a ", "an image of a ",
                       "picture of a ", "show me a ", "find a ", "a close-up photo of a ", "this is a ", "one ", "any ", "i want a ", "looking for a ",
-          "do you have a ", "we would like to see a ", "please find me a photo of a ", "i am searching for pictures of a "]
+                      "do you have a ", "we would like to see a ", "please find me a photo of a ", "i am searching for pictures of a "]
 SUFFIX = [""] * 14 + [" on the road", " parked", " on the street", " outside", " for sale", " driving", " in front of a house",
                       " please", " standing in a car park", " that somebody has taken good care of", " in good condition",
                       " which i saw on the motorway last week", " like the one that my neighbour drives every day",
@@ -111,20 +110,15 @@ class Attributes:
             v[F["colour"]] = v[F["thing"]] = 0
             return v, 0, True
         v[F["car"]], v[F["cls"]], v[F["thing"]] = 1, -1, -1
-        tags = set()
         for n in ("colour", "make", "body"):
             if r.get(n):
                 v[F[n]] = self.ids[n][r[n]]
         if r.get("model"):
             v[F["model"]] = self.ids["model"][(r["make"], base_model(r["model"]))]
             v[F["year"]] = self.ids["year"][r["year"]]
-            tags = tags_of(r["make"], r["model"], r["body"], r["year"])
-        elif r.get("make"):
-            tags = tags_of(r["make"], "", "", None)
         elif r["src"] == "render":  # an invented car: no maker built it
             v[[F["make"], F["model"], F["year"]]] = -1
-            tags = r["tags"]
-        return v, self.bits(tags), bool(r.get("model")) or r["src"] == "render"
+        return v, self.bits(with_tags(r).get("tags", ())), bool(r.get("model")) or r["src"] == "render"
 
     @staticmethod
     def bits(tags):
@@ -153,7 +147,7 @@ class Attributes:
         gaz = self.gaz_of.get((make, body), []) + self.gaz_of.get((make, None), [])
         if make and rng.random() < 0.55:
             con[F["make"]] = self.ids["make"][make]
-            make_word = rng.choice(MAKE_WORDS.get(make, [make.lower()]))
+            make_word = rng.choice(make_words(make))
             if model and rng.random() < 0.55:
                 con[F["model"]] = self.ids["model"][(make, base_model(model))]
                 model_word = base_model(model)
@@ -237,7 +231,7 @@ class Attributes:
             con[F["car"]] = 1
             if make_counts: con[F["make"]] = self.ids["make"][make]
             if body_counts: con[F["body"]] = self.ids["body"][body]
-            word = rng.choice(MAKE_WORDS.get(make, [make.lower()]))
+            word = rng.choice(make_words(make))
             text = f"{word} {name}" if rng.random() < 0.85 else name
             if rng.random() < 0.5:
                 con[F["colour"]] = self.ids["colour"][colour]
@@ -264,7 +258,7 @@ class Attributes:
 
 
 def with_tags(r):
-    """Row plus its tag names (used when drawing captions)."""
+    """Row plus its tag names, where they are known."""
     if r["src"] == "render":
         return r
     if r.get("model"):

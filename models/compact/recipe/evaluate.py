@@ -3,16 +3,16 @@
 usage: evaluate.py CHECKPOINT.pt|model.safetensors SIZE [OUT.json]
 A share is followed by its interval (Wilson score) and the number of cases. Pictures: the recipe's part of Stanford Cars
 ("val"), the same inside wide photos ("wide"), the colour set's test half, owners' photos, rendered cars in places training
-never showed ("renders"), and the demo gallery when GALLERY names its folder.
+never showed ("renders"), and the demo gallery when GALLERY names the folder of its labels.json.
 """
 import json, math, os, random, sys
-import numpy as np, torch, torch.nn.functional as F
+import numpy as np, torch
 from PIL import Image
 from tokenizers import Tokenizer
 from augment import place
 from captions import Attributes, BODY_LIST, COLOUR_LIST, load_meta, with_tags
 from model import load, tokenize
-from words import BODIES, MAKE_WORDS, base_model
+from words import BODIES, base_model, make_words
 
 C, HERE = "cache", os.path.dirname(os.path.abspath(__file__))
 GALLERY = os.environ.get("GALLERY")
@@ -26,7 +26,7 @@ def share(hits):
     hits = [bool(h) for h in hits]
     if not hits:
         return [None, None, None, 0]
-    n, p, z = len(hits), sum(hits) / max(1, len(hits)), 1.96
+    n, p, z = len(hits), sum(hits) / len(hits), 1.96
     mid, half = p + z * z / 2 / n, z * math.sqrt(p * (1 - p) / n + z * z / 4 / n / n)
     return [round(v, 3) for v in (p, (mid - half) / (1 + z * z / n), (mid + half) / (1 + z * z / n))] + [n]
 
@@ -47,7 +47,7 @@ def embed_texts(model, tok, texts):
 
 
 def make_word(m):
-    return MAKE_WORDS.get(m, [m.lower()])[0]
+    return make_words(m)[0]
 
 
 def wide(rows, images, pool):
@@ -62,8 +62,7 @@ def gallery():
     for name, l in sorted(labels.items()):
         colour = {"light blue": "blue", "white and blue": None}.get(l["colour"], l["colour"].split(" ")[0])
         rows.append(dict(src="render", colour=colour, body=GALLERY_BODY.get(l["body"]), tags=[], name=name))
-        path = f"{GALLERY}/images/{name}" if os.path.isdir(f"{GALLERY}/images") else f"{GALLERY}/{name}"
-        arrays.append(np.asarray(Image.open(path).convert("RGB").resize((224, 224), Image.BILINEAR)))
+        arrays.append(np.asarray(Image.open(f"{GALLERY}/images/{name}").convert("RGB").resize((224, 224), Image.BILINEAR)))
     return rows, arrays
 
 
@@ -107,6 +106,7 @@ def report(model, tok, A, size):
     colour_body = lambda c, b: f"{c} {BODIES[b][0]}"
     keys = [(r["make"], r["model"], r["body"], r["year"]) for r in val]
     class_text = lambda t: f"a photo of a {t[3]} {make_word(t[0])} {base_model(t[1])} {BODIES[t[2]][0]}"
+    same = torch.tensor([[a[:2] == b[:2] for a in keys] for b in keys])
     for suffix, img, cimg in (("", iv, ic), (", wide", iw, vw)):
         zero_shot("colour of 14, vcor test" + suffix, cimg, [r["colour"] for r in vcor], COLOUR_LIST, colour_text, not suffix)
         zero_shot("body of 9, val" + suffix, img, [r["body"] for r in val], BODY_LIST, body_text, not suffix)
@@ -115,16 +115,15 @@ def report(model, tok, A, size):
         s = (img @ emb([class_text(t) for t in A.table]).T).topk(min(5, len(A.table)), 1).indices
         res["class of 196, top-5, val" + suffix] = share(A.table.index(k) in row.tolist() for k, row in zip(keys, s))
         retrieval("'<colour> <make>', val" + suffix, val, img, lambda r: (r["colour"], r["make"]), colour_make)
-        same = torch.tensor([[a[:2] == b[:2] for a in keys] for b in keys])
         near = (img @ img.T - 9 * torch.eye(len(val))).argmax(1)
         res["picture to picture, same make and model first, val" + suffix] = share(
             same[i, near[i]].item() for i in range(len(val)) if same[i].sum() > 1)
-        known = [i for i, r in enumerate(val) if r["colour"]]
-        pairs = [(i, torch.tensor([j for j in known if keys[j][:2] == keys[i][:2] and val[j]["colour"] != val[i]["colour"]])) for i in known]
-        res["picture to picture, same make and model in another colour before any other car of the same colour, val" + suffix] = share(
-            (img[i] @ img[j].T).max() > max((img[i] @ img[k]).item() for k in known if val[k]["colour"] == val[i]["colour"] and keys[k][:2] != keys[i][:2])
-            for i, j in pairs if len(j)) if not suffix else None
-    res = {k: v for k, v in res.items() if v is not None}
+    known = [i for i, r in enumerate(val) if r["colour"]]
+    dyed = torch.tensor([[a["colour"] == b["colour"] if a["colour"] and b["colour"] else False for b in val] for a in val])
+    other = torch.zeros(len(val), dtype=torch.bool).index_fill(0, torch.tensor(known), True) & ~dyed & same
+    best = lambda i, of: (iv[i] @ iv.T)[of].max()
+    res["picture to picture, same make and model in another colour before any other car of the same colour, val"] = share(
+        best(i, other[i]) > best(i, dyed[i] & ~same[i]) for i in known if other[i].any())
     retrieval("'<colour> <body>', val", val, iv, lambda r: (r["colour"], r["body"]), colour_body)
     retrieval("'<make> <model>', val", val, iv, lambda r: (r["make"], base_model(r["model"])), lambda m, n: f"{make_word(m)} {n}")
     names = sorted({r["cls4"] for r in ood})
@@ -143,20 +142,20 @@ def report(model, tok, A, size):
     if GALLERY:
         rows, arrays = gallery()
         ig = embed_images(model, arrays, size)
-        zero_shot("colour of 14, gallery", *zip_known(ig, rows, "colour"), COLOUR_LIST, colour_text)
-        zero_shot("body of 9, gallery", *zip_known(ig, rows, "body"), BODY_LIST, body_text, True)
+        zero_shot("colour of 14, gallery", *of_known(ig, rows, "colour"), COLOUR_LIST, colour_text)
+        zero_shot("body of 9, gallery", *of_known(ig, rows, "body"), BODY_LIST, body_text, True)
         retrieval("'<colour> <body>', gallery", rows, ig, lambda r: (r["colour"], r["body"]), colour_body)
 
-    asked(res, model, tok, val + vcor + renders, torch.cat([iv, ic] + ([ir] if renders else [])), A)
+    asked(res, model, tok, val + vcor + renders, torch.cat([iv, ic] + ([ir] if renders else [])))
     return res
 
 
-def zip_known(img, rows, field):
+def of_known(img, rows, field):
     known = [i for i, r in enumerate(rows) if r[field]]
     return img[known], [rows[i][field] for i in known]
 
 
-def asked(res, model, tok, rows, img, A):
+def asked(res, model, tok, rows, img):
     """queries.tsv over all test pictures of cars: is the first one right (pictures whose labels cannot tell are left out)?"""
     queries = [l.rstrip("\n").split("\t") for l in open(f"{HERE}/queries.tsv") if l[0] != "#"]
     rows = [with_tags(r) for r in rows]

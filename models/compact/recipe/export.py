@@ -7,7 +7,8 @@ import hashlib, json, os, shutil, sys
 import numpy as np, torch
 from PIL import Image
 from safetensors.torch import save_file
-from model import DIM, HIDDEN, TEXT_CONFIG, load
+from tokenizers import Tokenizer
+from model import DIM, FEATURES, HIDDEN, TAPS, TEXT_CONFIG, load, tokenize
 
 C, OUT = "cache", "export"
 size = int(sys.argv[2])
@@ -35,8 +36,8 @@ json.dump({
     "torch_dtype": "float16",
     "text_config": {"model_type": "clip_text_model", **TEXT_CONFIG, "attention_dropout": 0.0},
     "vision_config": {"model_type": "efficientnet_lite0_attention_pool", "image_size": size, "num_channels": 3, "grid": size // 32,
-                      "taps": [0, 2, 4, 7, 10, 14, 15], "feature_channels": 787, "hidden_size": HIDDEN, "hidden_act": "gelu",
-                      "projection_dim": DIM, "strides": [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1]},
+                      "taps": TAPS, "feature_channels": FEATURES, "hidden_size": HIDDEN, "hidden_act": "gelu",
+                      "projection_dim": DIM, "strides": [b.depthwise.stride[0] for b in model.trunk.blocks]},
 }, open(f"{OUT}/config.json", "w"), indent=2)
 json.dump({
     "image_processor_type": "CLIPImageProcessor", "do_resize": True, "size": {"height": size, "width": size}, "resample": 2,
@@ -81,8 +82,6 @@ json.dump(ref, open(f"{OUT}/reference.json", "w"))
 
 # --- the plain re-implementation must agree with the training code
 model.eval()
-from tokenizers import Tokenizer
-from model import tokenize
 tok = Tokenizer.from_file(f"{OUT}/tokenizer.json")
 for t in ref["texts"]:
     e = model.text(tokenize(tok, [t["text"]]))[0]

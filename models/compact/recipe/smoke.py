@@ -3,7 +3,7 @@
 usage: smoke.py FOLDER      (an empty folder; nothing that comes out of it is of use)
 Data and labels are made up; the colour probe is left out, since it needs all thousand classes of ImageNet.
 """
-import csv, json, os, random, shutil, subprocess, sys
+import csv, json, os, shutil, subprocess, sys
 from PIL import Image
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -12,8 +12,8 @@ work = os.path.abspath(sys.argv[1])
 os.makedirs(work)
 for d in ("cache", "ckpt", "export", "data/stanford_meta"):
     os.makedirs(f"{work}/{d}")
-labels = json.load(open(f"{STATIC}/images/labels.json") if os.path.exists(f"{STATIC}/images/labels.json") else open(f"{STATIC}/labels.json"))
-names, rng = sorted(labels)[:40], random.Random(0)
+labels = json.load(open(f"{STATIC}/labels.json"))
+names = sorted(labels)[:40]
 
 
 def put(name, *folders, size=None):

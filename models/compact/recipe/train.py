@@ -7,17 +7,18 @@ root mean square of the tensor), because BatchNorm is folded and the tensors hav
 OUT.pt holds everything a run needs to go on: the same command again continues it from the last checkpoint, with the same
 batches it would have seen. "ema" in it, the moving average of the weights, is the result.
 """
-import argparse, copy, math, os, random, time
+import argparse, random, time
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np, torch
 from tokenizers import Tokenizer
 from augment import augment
-from batches import Labels, Sampler, caption_bank, caption_batch, weights
-from captions import Attributes, F as FI, load_meta
-from model import contrastive_loss, load, pair_losses
-from training_set import TrainingSet, save
+from batches import Labels, Sampler, caption_bank, caption_batch, of_things, weights
+from captions import Attributes, load_meta
+from model import DIM, contrastive_loss, load, pair_losses
+from run import Run, schedule
+from training_set import TrainingSet
 
-C, INVENTED, THINGS, BANK_EVERY, EMA, SAVE_EVERY = "cache", 16, 8, 10, 0.995, 100
+C, INVENTED, THINGS, BANK_EVERY, SAVE_EVERY = "cache", 16, 8, 10, 100
 PICTURE_LOSS, FAR_LOSS, FAR = 0.25, 8.0, 0.05
 QUEUE = 16  # batches whose embeddings are kept as further pictures to choose among
 
@@ -37,8 +38,7 @@ torch.manual_seed(a.seed)
 
 A, tok = Attributes(load_meta()), Tokenizer.from_file(f"{C}/tokenizer.json")
 data = TrainingSet()
-rows = data.rows
-sampler, labels = Sampler(rows), Labels(A, rows)
+sampler, labels = Sampler(data.rows), Labels(A, data.rows)
 
 model = load(a.src)
 model.trunk.frozen_blocks = a.frozen
@@ -48,35 +48,22 @@ groups = [dict(params=[x], base=a.trunk_lr * max(x.detach().square().mean().sqrt
           for x in model.trunk.parameters() if x.requires_grad]
 groups += [dict(params=[*model.head.parameters(), *model.text.parameters(), model.logit_scale], base=a.lr, weight_decay=0.05)]
 opt = torch.optim.AdamW(groups, 0, betas=(0.9, 0.98))
-ema, step = copy.deepcopy(model), 0
-queue, queued = torch.zeros(0, 512), []
-if os.path.exists(a.out):
-    saved = torch.load(a.out, weights_only=True)
-    model.load_state_dict(saved["model"])
-    ema.load_state_dict(saved["ema"])
-    opt.load_state_dict(saved["opt"])
-    step = saved["step"]
-    queue, queued = saved.get("queue", queue), saved.get("queued", queued)
-    print("goes on at step", step, flush=True)
+run = Run(a.out, model, opt, queue=torch.zeros(0, DIM), queued=[])
 
 
 def make_batch(step):
     rng = random.Random(f"pictures {a.seed} {step}")
     at = sampler.draw(a.batch, rng)
-    return at, torch.from_numpy(np.stack([augment(data.picture(r), r["src"], r["w"] / r["h"],
-                                                     data.pool, a.size, rng) for r in (rows[i] for i in at)]))
-
-
-def checkpoint():
-    save(a.out, model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, queue=queue, queued=queued)
+    return at, torch.from_numpy(np.stack([augment(data.picture(r), r["src"], r["w"] / r["h"], data.pool, a.size, rng)
+                                          for r in (data.rows[i] for i in at)]))
 
 
 worker = ThreadPoolExecutor(1)  # prepares the next batch meanwhile
-upcoming = worker.submit(make_batch, step)
-start, first, avg, bank = time.time(), step, None, None
-while step < a.steps and step != a.stop:
+upcoming = worker.submit(make_batch, run.step)
+start, first, avg, bank = time.time(), run.step, None, None
+while (step := run.step) < a.steps and step != a.stop:
     for g in opt.param_groups:
-        g["lr"] = g["base"] * min(1, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / a.steps)))
+        g["lr"] = g["base"] * schedule(step, a.steps, 50)
     at, x = upcoming.result()
     upcoming = worker.submit(make_batch, step + 1)
     model.train()
@@ -84,35 +71,29 @@ while step < a.steps and step != a.stop:
         bank_ids, bank_con, bank_tags = caption_bank(A, tok, random.Random(f"bank {a.seed} {step // BANK_EVERY}"))
         with torch.no_grad():
             bank = model.text(bank_ids)
-    ids, con, tags, _ = caption_batch(A, tok, [rows[i] for i in at], INVENTED, THINGS, random.Random(f"captions {a.seed} {step}"))
+    ids, con, tags, _ = caption_batch(A, tok, [data.rows[i] for i in at], INVENTED, THINGS, random.Random(f"captions {a.seed} {step}"))
     txt = torch.cat([model.text(ids), bank])
     con, tags = np.concatenate([con, bank_con]), np.concatenate([tags, bank_tags])
     img = model.image(x.contiguous(memory_format=torch.channels_last))
-    all_img, all_at = torch.cat([img, queue]), at + queued
+    all_img, all_at = torch.cat([img, run.more["queue"]]), at + run.more["queued"]
     scale, cos = model.logit_scale.exp().clamp(max=50), all_img @ txt.T
     by_text = contrastive_loss(scale * cos, *labels.captions(all_at, con, tags), weights(con, tags), len(at))
     same, differs = labels.same_model(at, all_at)
     same[range(len(at)), range(len(at))] = False
     twin = same.sum(1).clamp(min=1)
     by_picture = (pair_losses(scale * (img @ all_img.T), same, differs).sum(1) / twin)[same.any(1)].mean()
-    thing = torch.from_numpy((con[:, FI["thing"]] > 0) | (con[:, FI["cls"]] > 0))
-    far = (cos[labels.car(all_at)][:, thing] - FAR).clamp(min=0).square().mean()  # a car is far from whatever is none
+    far = (cos[labels.car(all_at)][:, of_things(con)] - FAR).clamp(min=0).square().mean()  # a car is far from whatever is none
     loss = by_text + PICTURE_LOSS * by_picture + FAR_LOSS * far
     opt.zero_grad(); loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
     opt.step()
-    queue, queued = all_img.detach()[:QUEUE * a.batch], all_at[:QUEUE * a.batch]
-    decay = min(EMA, (step + 1) / (step + 10))
-    with torch.no_grad():
-        for e, m in zip(ema.parameters(), model.parameters()):
-            e.lerp_(m, 1 - decay)
+    run.done(queue=all_img.detach()[:QUEUE * a.batch], queued=all_at[:QUEUE * a.batch])
     now = torch.stack([by_text, by_picture, far]).detach()
     avg = now if avg is None else 0.97 * avg + 0.03 * now
-    step += 1
-    if step % 25 == 0:
+    if run.step % 25 == 0:
         dt = time.time() - start
-        print(f"{step} {dt:.0f}s {(step - first) * a.batch / dt:.1f} img/s text {avg[0]:.3f} picture {avg[1]:.3f} far {avg[2]:.4f} "
+        print(f"{run.step} {dt:.0f}s {(run.step - first) * a.batch / dt:.1f} img/s text {avg[0]:.3f} picture {avg[1]:.3f} far {avg[2]:.4f} "
               f"scale {scale.item():.1f}", flush=True)
-    if step % SAVE_EVERY == 0:
-        checkpoint()
-checkpoint()
+    if run.step % SAVE_EVERY == 0:
+        run.save()
+run.save()

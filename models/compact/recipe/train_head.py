@@ -2,12 +2,13 @@
 
 usage: train_head.py OUT.pt STEPS      (about 1.2 s a step on two cores)
 """
-import json, math, random, sys, time
+import json, random, sys, time
 import numpy as np, torch
 from tokenizers import Tokenizer
 from batches import Labels, Sampler, caption_bank, caption_batch, weights
 from captions import Attributes, load_meta
 from model import BF16, Model, contrastive_loss
+from run import schedule
 
 C, BATCH, INVENTED, THINGS, LR, BANK_EVERY = "cache", 128, 48, 16, 1.2e-3, 10
 OUT, STEPS = sys.argv[1], int(sys.argv[2])
@@ -29,7 +30,7 @@ start, avg = time.time(), 0.0
 for step in range(STEPS):
     rng = random.Random(f"head {step}")
     for g in opt.param_groups:
-        g["lr"] = LR * min(1, (step + 1) / 40) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / STEPS)))
+        g["lr"] = LR * schedule(step, STEPS, 40)
     at = sampler.draw(BATCH, rng)
     batch = [views[i] for i in at]
     x = torch.from_numpy(np.stack([(aug if is_aug else clean)[i] for _, is_aug, i in batch])).float()

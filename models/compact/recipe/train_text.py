@@ -5,17 +5,18 @@ usage: train_text.py OUT.pt --from IN.pt|IN.safetensors [--steps N] [--size 192]
 Besides matching pictures, every caption with its ornaments, sentence and slips must come out where the tower that the run
 started with puts its bare words: how something is said must not move it. OUT.pt goes on where it stopped, like train.py.
 """
-import argparse, copy, math, os, random, time
+import argparse, copy, random, time
 import numpy as np, torch
 from tokenizers import Tokenizer
 import captions
 from augment import augment
-from batches import Labels, Sampler, caption_bank, caption_batch, weights
-from captions import Attributes, F as FI, load_meta
+from batches import Labels, Sampler, caption_bank, caption_batch, of_things, weights
+from captions import Attributes, load_meta
 from model import contrastive_loss, load, tokenize
-from training_set import TrainingSet, save
+from run import Run, schedule
+from training_set import TrainingSet
 
-C, BATCH, PICTURES, INVENTED, THINGS, BANK_EVERY, EMA, SAVE_EVERY = "cache", 128, 1024, 48, 64, 5, 0.995, 200
+C, BATCH, PICTURES, INVENTED, THINGS, BANK_EVERY, SAVE_EVERY = "cache", 128, 1024, 48, 64, 5, 200
 captions.SENTENCES, captions.SLIPS = 0.25, 0.4
 SAY_LOSS, FAR_LOSS, FAR = 3.0, 8.0, 0.05
 
@@ -36,8 +37,8 @@ data = TrainingSet()
 model = load(a.src)
 model.requires_grad_(False).eval()
 model.text.requires_grad_(True)
-teacher, ema = copy.deepcopy(model.text), copy.deepcopy(model)
-opt = torch.optim.AdamW(model.text.parameters(), 0, betas=(0.9, 0.98), weight_decay=0.05)
+teacher = copy.deepcopy(model.text)
+run = Run(a.out, model, torch.optim.AdamW(model.text.parameters(), 0, betas=(0.9, 0.98), weight_decay=0.05))
 
 rng = random.Random(f"views {a.seed}")
 views = [data.rows[i] for i in Sampler(data.rows).draw(a.views, rng)]
@@ -50,33 +51,18 @@ with torch.no_grad():
 embedded = torch.cat(embedded)
 print(len(views), "views embedded", flush=True)
 
-step = 0
-if os.path.exists(a.out):
-    saved = torch.load(a.out, weights_only=True)
-    model.load_state_dict(saved["model"])
-    ema.load_state_dict(saved["ema"])
-    opt.load_state_dict(saved["opt"])
-    step = saved["step"]
-    print("goes on at step", step, flush=True)
-
-
-def checkpoint():
-    save(a.out, model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step)
-
-
 start, avg, bank = time.time(), None, None
 scale = model.logit_scale.exp().clamp(max=50)
-while step < a.steps:
-    for g in opt.param_groups:
-        g["lr"] = a.lr * min(1, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / a.steps)))
+while (step := run.step) < a.steps:
+    for g in run.opt.param_groups:
+        g["lr"] = a.lr * schedule(step, a.steps, 50)
     rng = random.Random(f"text {a.seed} {step}")
     some = rng.sample(range(len(views)), min(PICTURES, len(views)))  # captions are made for the first BATCH of them
-    batch = [views[i] for i in some]
     model.text.train()
     if bank is None or step % BANK_EVERY == 0:
         bank_ids, bank_con, bank_tags = caption_bank(A, tok, rng)
     pick = torch.tensor(rng.sample(range(len(bank_ids)), min(160, len(bank_ids))))  # a part of it with gradients
-    made = caption_batch(A, tok, batch[:BATCH], INVENTED, THINGS, rng)
+    made = caption_batch(A, tok, [views[i] for i in some[:BATCH]], INVENTED, THINGS, rng)
     width = max(made.ids.shape[1], bank_ids.shape[1])
     pad = lambda ids: torch.nn.functional.pad(ids, (0, width - ids.shape[1]))
     txt = model.text(torch.cat([pad(made.ids), pad(bank_ids[pick])]))
@@ -86,22 +72,17 @@ while step < a.steps:
     with torch.no_grad():
         bare = teacher(tokenize(tok, made.cores))
     said = (1 - (txt[:len(bare)] * bare).sum(1)).mean()
-    thing = torch.from_numpy((con[:, FI["thing"]] > 0) | (con[:, FI["cls"]] > 0))
-    near = cos[labels.car(some)][:, thing]
+    near = cos[labels.car(some)][:, of_things(con)]
     far = (near.topk(len(near) // 20 + 1, 0).values - FAR).clamp(min=0).square().mean()  # of the nearest twentieth
     loss = by_text + SAY_LOSS * said + FAR_LOSS * far
-    opt.zero_grad(); loss.backward()
+    run.opt.zero_grad(); loss.backward()
     torch.nn.utils.clip_grad_norm_(model.text.parameters(), 5.0)
-    opt.step()
-    decay = min(EMA, (step + 1) / (step + 10))
-    with torch.no_grad():
-        for e, m in zip(ema.text.parameters(), model.text.parameters()):
-            e.lerp_(m, 1 - decay)
+    run.opt.step()
+    run.done()
     now = torch.stack([by_text, said, far]).detach()
     avg = now if avg is None else 0.97 * avg + 0.03 * now
-    step += 1
-    if step % 25 == 0:
-        print(f"{step} {time.time() - start:.0f}s text {avg[0]:.3f} said {avg[1]:.4f} far {avg[2]:.4f}", flush=True)
-    if step % SAVE_EVERY == 0:
-        checkpoint()
-checkpoint()
+    if run.step % 25 == 0:
+        print(f"{run.step} {time.time() - start:.0f}s text {avg[0]:.3f} said {avg[1]:.4f} far {avg[2]:.4f}", flush=True)
+    if run.step % SAVE_EVERY == 0:
+        run.save()
+run.save()

@@ -1,6 +1,6 @@
-"""The rows and pictures that may be trained on, and the checkpoint of a run that can be stopped."""
+"""The rows and pictures that may be trained on."""
 import json, os
-import numpy as np, torch
+import numpy as np
 
 C = "cache"
 
@@ -17,9 +17,3 @@ class TrainingSet:
     def picture(self, row):
         """uint8 [224, 224, 3], squashed."""
         return self.images[row["src"] if row["src"] in self.images else ""][row["row"]]
-
-
-def save(path, **state):
-    """Written beside and moved, so that a run killed meanwhile has its last checkpoint still."""
-    torch.save(state, path + ".new")
-    os.replace(path + ".new", path)

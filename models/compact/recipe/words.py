@@ -56,6 +56,13 @@ MAKE_WORDS = {
     "smart": ["smart", "smart car"],
     "MINI": ["mini", "mini cooper"],
 }
+
+
+def make_words(make):
+    """What people call it, the usual name first."""
+    return MAKE_WORDS.get(make, [make.lower()])
+
+
 COUNTRY = {
     "german": ["Audi", "BMW", "Mercedes-Benz", "Volkswagen", "Porsche", "smart", "Maybach"],
     "american": ["Chevrolet", "Dodge", "Ford", "Chrysler", "GMC", "Jeep", "Buick", "Cadillac", "HUMMER", "Eagle", "Geo",

@@ -47,7 +47,7 @@ def setup(w, h, samples, threads):
     sc.render.threads = threads
     sc.render.resolution_x, sc.render.resolution_y = w, h
     sc.render.resolution_percentage = 100
-    sc.render.use_persistent_data = False
+    sc.render.use_persistent_data = True
     sc.render.image_settings.file_format = 'PNG'
     sc.render.image_settings.color_depth = '8'
     sc.view_settings.view_transform = 'Filmic'

@@ -1,11 +1,11 @@
 """Renders the set of invented cars that the bundled model learns from, and the one it is tested on.
 
-blender -b --python render_set.py -- train|test OUTDIR [--threads 1] [--size 240x160] [--samples 8] [--cars N]
+blender -b --python render_set.py -- train|test OUTDIR [--threads 1] [--size 240x160] [--samples 8] [--first 0] [--cars N]
 
 The training cars stand in places that the demo gallery does not have; the test cars stand in the gallery's kinds of places,
 which training never saw. Shapes are stretched, paints varied, cameras drawn at random, so no picture of the gallery occurs.
 One car in one place is built once and photographed several times, each time in another colour: OUTDIR/NNN-K.png, and a line
-of OUTDIR/labels.jsonl for each. A picture that exists is not rendered again.
+of OUTDIR/labels.jsonl for each. A picture that exists is not rendered again; --first lets two runs share the work.
 """
 import argparse, json, math, os, random, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -157,7 +157,6 @@ def photograph(split, n, job, a, w, h):
     colours = [SPECIAL[special][1]] * SHOTS if special else rng.sample(sorted(PAINTS), SHOTS)
     render.clear()
     sc = render.setup(w, h, a.samples, a.threads)
-    sc.render.use_persistent_data = True
     over = dict(interior=rng.choice([(.30, .14, .055), (.03, .03, .032), (.50, .42, .30), (.20, .02, .02)]))
     wheel = rng.choice(WHEELS)
     if wheel and body != "beetle":
@@ -198,9 +197,10 @@ if __name__ == "__main__":
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--size", default="240x160")
     p.add_argument("--samples", type=int, default=8)
+    p.add_argument("--first", type=int, default=0)
     p.add_argument("--cars", type=int, default=60)
     a = p.parse_args(sys.argv[sys.argv.index("--") + 1:])
     os.makedirs(a.out, exist_ok=True)
     w, h = map(int, a.size.split("x"))
-    for n, job in enumerate(jobs(a.split, a.cars)):
+    for n, job in list(enumerate(jobs(a.split, a.cars)))[a.first:]:
         photograph(a.split, n, job, a, w, h)
