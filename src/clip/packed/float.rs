@@ -17,6 +17,9 @@ pub(in crate::clip) struct Float(pub(super) Vectors);
 /// of its time: there, a step is a whole panel.
 const STEP: usize = 16;
 
+/// Vectors of columns that a tile has in registers.
+const VECTORS: usize = 4;
+
 /// Columns that a tile of a product has, so that its sums stay in registers.
 pub(super) struct Columns;
 
@@ -25,17 +28,22 @@ impl WithSimd for Columns {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> usize {
-        S::F32_LANES * if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
+        S::F32_LANES * VECTORS
     }
 }
 
-/// Rows that a tile has at most. The compiler may load a value of each row before
-/// it multiplies the first: with sixteen registers there is room for four beside
-/// the sums and the columns, and with more rows sums go to memory and back at every
-/// step.
+/// Rows that a tile of `V` vectors of columns has at most. Sixteen registers hold the
+/// sums of three rows with four vectors beside a value of each row and a vector of
+/// columns; with one register more, sums go to memory and back at every step.
 #[inline(always)]
-pub(super) fn most_rows<S: Simd>() -> usize {
-    if S::REGISTER_COUNT >= 32 { TILE } else { 4 }
+pub(super) fn most_rows<S: Simd, const V: usize>() -> usize {
+    if S::REGISTER_COUNT >= 32 {
+        TILE
+    } else if V > 2 {
+        3
+    } else {
+        4
+    }
 }
 
 impl Kernel for Float {
@@ -93,16 +101,8 @@ impl WithSimd for Multiply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::REGISTER_COUNT >= 32 { self.by::<S, 4>(simd) } else { self.by::<S, 2>(simd) }
-    }
-}
-
-impl Multiply<'_> {
-    /// With tiles of `V` vectors a row.
-    #[inline(always)]
-    fn by<S: Simd, const V: usize>(self, simd: S) {
         let Self { rows, weights, out } = self;
-        let (columns, most) = (V * S::F32_LANES, most_rows::<S>());
+        let (columns, most) = (VECTORS * S::F32_LANES, most_rows::<S, VECTORS>());
         let block = rows.values.len() / rows.of * columns;
         for first in (0..PANEL).step_by(columns) {
             for mut part in rows.parts(&weights[first / columns * block..], columns, most) {
@@ -110,12 +110,12 @@ impl Multiply<'_> {
                 while done < rows.count {
                     let out = &mut out[done * PANEL + first..];
                     done += match tile_rows(rows.count - done, most) {
-                        1 => tile::<S, 1, V>(simd, &mut part, done, out),
-                        2 => tile::<S, 2, V>(simd, &mut part, done, out),
-                        3 => tile::<S, 3, V>(simd, &mut part, done, out),
-                        4 => tile::<S, 4, V>(simd, &mut part, done, out),
-                        5 => tile::<S, 5, V>(simd, &mut part, done, out),
-                        _ => tile::<S, 6, V>(simd, &mut part, done, out),
+                        1 => tile::<S, 1>(simd, &mut part, done, out),
+                        2 => tile::<S, 2>(simd, &mut part, done, out),
+                        3 => tile::<S, 3>(simd, &mut part, done, out),
+                        4 => tile::<S, 4>(simd, &mut part, done, out),
+                        5 => tile::<S, 5>(simd, &mut part, done, out),
+                        _ => tile::<S, 6>(simd, &mut part, done, out),
                     };
                 }
             }
@@ -123,23 +123,22 @@ impl Multiply<'_> {
     }
 }
 
-/// Adds the product of `R` rows after so many others with `V` vectors of columns;
-/// returns `R`.
+/// Adds the product of `R` rows after so many others; returns `R`.
 #[inline(always)]
-fn tile<S: Simd, const R: usize, const V: usize>(
+fn tile<S: Simd, const R: usize>(
     simd: S,
     part: &mut Part<'_, f32, f32>,
     done: usize,
     out: &mut [f32],
 ) -> usize {
     let rows = part.rows.after(done);
-    let mut sums = [[simd.splat_f32s(0.0); V]; R];
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; R];
     for (sums, out) in sums.iter_mut().zip(out.chunks(PANEL)) {
-        let (out, _) = S::as_simd_f32s(&out[..V * S::F32_LANES]);
+        let (out, _) = S::as_simd_f32s(&out[..VECTORS * S::F32_LANES]);
         sums.copy_from_slice(out);
     }
     let inputs = if S::REGISTER_COUNT >= 32 { STEP } else { PANEL };
-    let step = inputs * V * S::F32_LANES;
+    let step = inputs * VECTORS * S::F32_LANES;
     let mut share = part.next.share(part.weights.len() / step);
     // One loop, whose length the compiler does not know: of the few steps of a
     // panel it makes a loop each, and in some of them keeps sums in memory.
@@ -156,7 +155,8 @@ fn tile<S: Simd, const R: usize, const V: usize>(
 }
 
 /// Adds the products of `R` rows, which begin `stride` values apart, with
-/// `[inputs][V vectors]` of weights.
+/// `[inputs][V vectors]` of weights. Of the two, what there is less of stays in
+/// registers while the other passes by.
 #[inline(always)]
 pub(super) fn add_products<S: Simd, const R: usize, const V: usize>(
     simd: S,
@@ -174,11 +174,22 @@ pub(super) fn add_products<S: Simd, const R: usize, const V: usize>(
     }
     let mut registers = *sums;
     for input in 0..inputs {
-        let weights = weights[input];
-        for row in 0..R {
-            let value = simd.splat_f32s(parts[row][input]);
+        let weights = &weights[input];
+        if R < V {
+            let values: [_; R] = std::array::from_fn(|row| simd.splat_f32s(parts[row][input]));
             for v in 0..V {
-                registers[row][v] = simd.mul_add_e_f32s(value, weights[v], registers[row][v]);
+                let weight = weights[v];
+                for row in 0..R {
+                    registers[row][v] = simd.mul_add_e_f32s(values[row], weight, registers[row][v]);
+                }
+            }
+        } else {
+            let weights = *weights;
+            for row in 0..R {
+                let value = simd.splat_f32s(parts[row][input]);
+                for v in 0..V {
+                    registers[row][v] = simd.mul_add_e_f32s(value, weights[v], registers[row][v]);
+                }
             }
         }
     }

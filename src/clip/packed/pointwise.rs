@@ -142,7 +142,7 @@ impl Multiply<'_> {
     fn by<S: Simd, const V: usize>(mut self, simd: S) {
         let mut done = 0;
         while done < self.xs.count {
-            done += match tile_rows(self.xs.count - done, most_rows::<S>()) {
+            done += match tile_rows(self.xs.count - done, most_rows::<S, V>()) {
                 1 => self.pixels::<S, 1, V>(simd, done),
                 2 => self.pixels::<S, 2, V>(simd, done),
                 3 => self.pixels::<S, 3, V>(simd, done),
