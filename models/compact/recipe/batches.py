@@ -2,20 +2,22 @@
 
 Everything is drawn from the step's number, so a run that was stopped goes on exactly as it would have.
 """
+from collections import Counter
 from typing import NamedTuple
 import numpy as np, torch
 from captions import BODY_LIST, COLOUR_LIST, F as FI, FIELDS, TAG_LIST, with_tags
 from model import tokenize
 from words import BODIES, COLOURS, TAG_WORDS, base_model, make_words
 
-MIX = {"stanford": 0.50, "vcor": 0.13, "brand3": 0.05, "recolour": 0.12, "imagenet": 0.04, "tiny": 0.06, "render": 0.10}
+MIX = {"stanford": 0.46, "vcor": 0.17, "brand3": 0.04, "recolour": 0.12, "imagenet": 0.03, "tiny": 0.05, "render": 0.13}
+RARE = {"stanford": "body", "vcor": "colour"}  # of which label the rare values are drawn more often
 WEIGHT = {"colour": 2.0, "make": 1.2, "model": 1.5, "body": 1.6, "year": 0.5, "cls": 1.0}
 THINGS_IN_BANK = 96
 
 
 class Sampler:
     """Draws rows by source (MIX). A picture whose model is known mostly brings a second one of that model, of any colour:
-    that is what picture-to-picture search is taught with. Rare body types are drawn more often, by the fourth root of their rarity."""
+    that is what picture-to-picture search is taught with. What is rare (RARE) is drawn more often, by the root of its rarity."""
 
     def __init__(self, rows):
         self.by, self.of_model = {s: [] for s in MIX}, {}
@@ -25,16 +27,16 @@ class Sampler:
                 self.of_model.setdefault((r["make"], base_model(r["model"])), []).append(i)
         self.sources = [s for s in MIX if self.by[s]]
         self.rows = rows
-        count = {}
-        for i in self.by["stanford"]:
-            count[rows[i]["body"]] = count.get(rows[i]["body"], 0) + 1
-        self.weights = {s: [count[rows[i]["body"]] ** -0.25 for i in self.by[s]] if s == "stanford" else None for s in MIX}
+        self.weights = {}
+        for s, label in RARE.items():
+            count = Counter(rows[i][label] for i in self.by[s])
+            self.weights[s] = [count[rows[i][label]] ** -0.5 for i in self.by[s]]
 
     def draw(self, n, rng):
         out = []
         while len(out) < n:
             s = rng.choices(self.sources, [MIX[x] for x in self.sources])[0]
-            i = rng.choices(self.by[s], self.weights[s])[0] if self.weights[s] else rng.choice(self.by[s])
+            i = rng.choices(self.by[s], self.weights.get(s))[0]
             out.append(i)
             r = self.rows[i]
             if r.get("model") and len(out) < n and rng.random() < 0.8:

@@ -41,7 +41,8 @@ class Caption(NamedTuple):
 
 
 def misspelt(text, rng):
-    """Now and then one slip of the finger in a longer word: a letter lost, doubled, swapped with its neighbour or wrong."""
+    """Now and then one slip of the finger in a longer word, after its first letter: a letter lost, doubled, swapped with the one
+    before, wrong, or one too many."""
     if rng.random() >= SLIPS:
         return text
     words = text.split(" ")
@@ -49,9 +50,9 @@ def misspelt(text, rng):
     if not long:
         return text
     i = rng.choice(long)
-    w, at = words[i], rng.randrange(1, len(words[i]) - 1)
-    words[i] = rng.choice([w[:at] + w[at + 1:], w[:at] + w[at] + w[at:], w[:at] + w[at + 1] + w[at] + w[at + 2:],
-                           w[:at] + rng.choice("abcdefghijklmnopqrstuvwxyz") + w[at + 1:]])
+    w, at, other = words[i], rng.randrange(1, len(words[i])), rng.choice("abcdefghijklmnopqrstuvwxyz")
+    words[i] = rng.choice([w[:at] + w[at + 1:], w[:at] + w[at] + w[at:], w[:at - 1] + w[at] + w[at - 1] + w[at + 1:],
+                           w[:at] + other + w[at + 1:], w[:at] + other + w[at:]])
     return " ".join(words)
 
 

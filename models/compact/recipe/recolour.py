@@ -4,13 +4,15 @@ import json, random
 import numpy as np
 from PIL import Image, ImageFilter
 
-# target: hue (degrees) low..high, saturation (kept part, minimum, maximum), mean brightness
+# target: hue (degrees) low..high, saturation (kept part, minimum, maximum), mean brightness darkest..lightest
 TARGETS = {
-    "red": ((-6, 6), (1.0, 0.65, 1.0), 0.68), "orange": ((19, 29), (1.0, 0.75, 1.0), 0.88), "yellow": ((48, 57), (1.0, 0.65, 1.0), 0.88),
-    "green": ((95, 150), (0.9, 0.45, 1.0), 0.52), "blue": ((205, 232), (1.0, 0.5, 1.0), 0.55), "purple": ((268, 292), (0.9, 0.4, 0.9), 0.48),
-    "pink": ((318, 342), (0.6, 0.3, 0.75), 0.88), "brown": ((16, 30), (0.6, 0.3, 0.6), 0.33), "beige": ((34, 44), (0.2, 0.14, 0.26), 0.76),
-    "gold": ((40, 47), (0.5, 0.38, 0.6), 0.70), "white": ((0, 360), (0.04, 0.0, 0.05), 0.90), "silver": ((0, 360), (0.05, 0.0, 0.06), 0.68),
-    "grey": ((0, 360), (0.05, 0.0, 0.07), 0.40), "black": ((0, 360), (0.1, 0.0, 0.15), 0.10)}
+    "red": ((-6, 6), (1.0, 0.65, 1.0), (0.50, 0.78)), "orange": ((19, 29), (1.0, 0.75, 1.0), (0.75, 1.0)),
+    "yellow": ((48, 57), (1.0, 0.65, 1.0), (0.75, 1.0)), "green": ((95, 150), (0.9, 0.45, 1.0), (0.28, 0.62)),
+    "blue": ((205, 232), (1.0, 0.5, 1.0), (0.22, 0.65)), "purple": ((268, 292), (0.9, 0.4, 0.9), (0.34, 0.58)),
+    "pink": ((318, 342), (0.8, 0.3, 0.95), (0.75, 1.0)), "brown": ((10, 30), (0.55, 0.2, 0.6), (0.22, 0.40)),
+    "beige": ((34, 44), (0.2, 0.14, 0.26), (0.66, 0.84)), "gold": ((40, 47), (0.5, 0.38, 0.6), (0.60, 0.78)),
+    "white": ((0, 360), (0.04, 0.0, 0.05), (0.82, 1.0)), "silver": ((0, 360), (0.05, 0.0, 0.06), (0.58, 0.76)),
+    "grey": ((0, 360), (0.05, 0.0, 0.07), (0.32, 0.46)), "black": ((0, 360), (0.1, 0.0, 0.15), (0.07, 0.12))}
 CHROMATIC = {"red": 0, "yellow": 50, "blue": 220, "green": 110, "pink": 335}
 PALE = {"white", "silver"}
 
@@ -32,8 +34,11 @@ def mask_of(hsv, colour):
         peak = np.histogram(h[centre], 36, (0, 360), weights=s[centre])[0].argmax() * 10 + 5
         m = near(peak, 22) & (s > 0.25) & (v > 0.10)
         return blur(m.astype(np.float32), 1.0)
-    m = (s < 0.22) & (v > 0.42) & ((xx / 0.47) ** 2 + ((yy - 0.0) / 0.40) ** 2 < 1)  # pale paint: achromatic and bright, near the middle
-    return blur(m.astype(np.float32), 1.5) if m.mean() > 0.12 else None
+    pale, away = (s < 0.22) & (v > 0.42), (xx / 0.47) ** 2 + (yy / 0.40) ** 2  # pale paint: achromatic and bright, near the middle
+    m = pale & (away < 1)
+    if m.mean() < 0.12 or pale[(0.8 < away) & (away < 1.2)].mean() > 0.45:  # the road or the sky is as pale as the car
+        return None
+    return blur(m.astype(np.float32), 1.5)
 
 
 def recolour(img, source, target, rng):
@@ -41,14 +46,14 @@ def recolour(img, source, target, rng):
     m = mask_of(hsv, source)
     if m is None:
         return None
-    (h0, h1), (keep, smin, smax), bright = TARGETS[target]
+    (h0, h1), (keep, smin, smax), (dark, light) = TARGETS[target]
     s, v = hsv[..., 1] / 255, hsv[..., 2] / 255
-    bright *= rng.uniform(0.85, 1.12)
+    bright, keep = rng.uniform(dark, light), keep * rng.uniform(0.7, 1.2)
     mean_v = (v * m).sum() / m.sum()
     if source in CHROMATIC:
         new_s = np.clip(s * keep, smin, smax) if smin else s * keep
     else:
-        new_s = rng.uniform(0.6 * smax + 0.4 * smin, smax) * np.clip((1.25 - v) / 0.25, 0.3, 1)  # highlights stay whitish
+        new_s = rng.uniform(0.4 * smax + 0.6 * smin, smax) * np.clip((1.25 - v) / 0.25, 0.3, 1)  # highlights stay whitish
     new_v = np.clip(v * bright / mean_v, 0, 1)
     out = np.stack([np.full_like(s, rng.uniform(h0, h1) % 360 * 255 / 360), np.clip(new_s, 0, 1) * 255, new_v * 255], -1)
     out = np.asarray(Image.fromarray(out.astype(np.uint8), "HSV").convert("RGB"), np.float32)

@@ -14,7 +14,7 @@ ocean|wave|island|desert|volcano|glacier|cave|cliff|cloud|rainbow|lightning|thun
 sunset over the sea|snow covered peaks|a beach with palms|autumn leaves|a pond with ducks
 bread|cheese|butter|egg|rice|pasta|soup|salad|sandwich|burger|steak|sausage|sushi|taco|cake|chocolate|cookie|doughnut|ice cream|apple|pear|grape
 cherry tomatoes|potato|carrot|onion|garlic|pepper|tea|beer|wine|whisky|orange juice|glass of milk|bottle of water|breakfast|birthday cake|bowl of fruit
-man|woman|boy|girl|baby|child|family portrait|bride|wedding|doctor|nurse|teacher|soldier|farmer|cook|dancer|singer|athlete|king|queen|crowd of people
+man|woman|boy|girl|baby|child|mother|father|uncle|sister|neighbour|family portrait|bride|wedding|doctor|nurse|teacher|soldier|farmer|cook|dancer|singer|athlete|king|queen|crowd of people
 face|hand|foot|eye|hair|smile|people dancing|children at school|an old man reading|team photo|football match|tennis player|swimmer|runner|boxer
 house|cottage|castle|church|temple|tower|skyscraper|bridge|barn|factory|hospital|school|library|museum|theatre|stadium|airport terminal|hotel|kitchen
 bathroom|bedroom|living room|office|staircase|window|door|roof|chimney|swimming pool|fence|fountain|statue|lighthouse|windmill|pyramid|graveyard

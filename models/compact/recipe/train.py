@@ -19,7 +19,7 @@ from run import Run, schedule
 from training_set import TrainingSet
 
 C, INVENTED, THINGS, BANK_EVERY, SAVE_EVERY = "cache", 16, 8, 10, 100
-PICTURE_LOSS, FAR_LOSS, FAR = 0.25, 8.0, 0.05
+PICTURE_LOSS, FAR_LOSS, FAR = 0.4, 8.0, 0.05
 QUEUE = 16  # batches whose embeddings are kept as further pictures to choose among
 
 p = argparse.ArgumentParser()
