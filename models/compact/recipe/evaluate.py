@@ -118,12 +118,13 @@ def report(model, tok, A, size):
         near = (img @ img.T - 9 * torch.eye(len(val))).argmax(1)
         res["picture to picture, same make and model first, val" + suffix] = share(
             same[i, near[i]].item() for i in range(len(val)) if same[i].sum() > 1)
-    known = [i for i, r in enumerate(val) if r["colour"]]
-    dyed = torch.tensor([[a["colour"] == b["colour"] if a["colour"] and b["colour"] else False for b in val] for a in val])
-    other = torch.zeros(len(val), dtype=torch.bool).index_fill(0, torch.tensor(known), True) & ~dyed & same
+    colours = [r["colour"] for r in val]
+    known = torch.tensor([c is not None for c in colours])
+    dyed = torch.tensor([[a == b for b in colours] for a in colours])
+    other = same & known & ~dyed
     best = lambda i, of: (iv[i] @ iv.T)[of].max()
     res["picture to picture, same make and model in another colour before any other car of the same colour, val"] = share(
-        best(i, other[i]) > best(i, dyed[i] & ~same[i]) for i in known if other[i].any())
+        best(i, other[i]) > best(i, dyed[i] & ~same[i]) for i in range(len(val)) if known[i] and other[i].any())
     retrieval("'<colour> <body>', val", val, iv, lambda r: (r["colour"], r["body"]), colour_body)
     retrieval("'<make> <model>', val", val, iv, lambda r: (r["make"], base_model(r["model"])), lambda m, n: f"{make_word(m)} {n}")
     names = sorted({r["cls4"] for r in ood})

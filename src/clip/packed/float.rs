@@ -13,8 +13,8 @@ use super::matrix::{Factor, Matrix, Weights};
 pub(in crate::clip) struct Float(pub(super) Vectors);
 
 /// Inputs that are multiplied before more weights are asked for. With sixteen
-/// registers fewer products belong to an input, and beginning a step takes a sixth
-/// of its time: there, a step is a whole panel.
+/// registers fewer products belong to an input, and beginning a step takes more of
+/// its time: there, a step is a whole panel.
 const STEP: usize = 16;
 
 /// Vectors of columns that a tile has in registers.

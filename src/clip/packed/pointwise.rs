@@ -208,7 +208,7 @@ mod tests {
             let widest = vectors.run(Columns) / BLOCK;
             for (count, inputs, outputs) in [(1, 16, 16), (7, 40, 24), (12, 16, 81), (13, 33, 129)]
             {
-                // A tile may also be wider than there are registers for.
+                // A tile may also be of another width than the registers suggest.
                 for most in [1, widest, 2] {
                     check(vectors, [count, inputs, outputs], most);
                 }
