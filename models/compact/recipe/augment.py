@@ -55,7 +55,7 @@ def zoom(img, lo, size, rng):
 
 def augment(arr, src, aspect, pool, size, rng):
     img = Image.fromarray(arr)
-    p_place = {"stanford": 0.7, "recolour": 0.7, "vcor": 0.45, "brand3": 0.15, "render": 0.35}.get(src, 0)
+    p_place = {"stanford": 0.78, "recolour": 0.7, "vcor": 0.45, "brand3": 0.15, "render": 0.35}.get(src, 0)
     if rng.random() < p_place:
         img = place(img, aspect if src != "vcor" else rng.uniform(1.2, 1.8), pool, size, rng)
     else:

@@ -1,11 +1,13 @@
 """Renders the set of invented cars that the bundled model learns from, and the one it is tested on.
 
 blender -b --python render_set.py -- train|test OUTDIR [--threads 1] [--size 240x160] [--samples 8] [--first 0] [--cars N]
+    [--bodies a,b] [--colours c,d]
 
 The training cars stand in places that the demo gallery does not have; the test cars stand in the gallery's kinds of places,
 which training never saw. Shapes are stretched, paints varied, cameras drawn at random, so no picture of the gallery occurs.
 One car in one place is built once and photographed several times, each time in another colour: OUTDIR/NNN-K.png, and a line
-of OUTDIR/labels.jsonl for each. A picture that exists is not rendered again; --first lets two runs share the work.
+of OUTDIR/labels.jsonl for each. A picture that exists is not rendered again; --first lets two runs share the work. --bodies
+and --colours leave the others out, for more of what is mistaken.
 """
 import argparse, json, math, os, random, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -154,7 +156,7 @@ def photograph(split, n, job, a, w, h):
     names = [f"{n:03d}-{k}.png" for k in range(SHOTS)]
     if all(os.path.exists(os.path.join(a.out, x)) for x in names):
         return
-    colours = [SPECIAL[special][1]] * SHOTS if special else rng.sample(sorted(PAINTS), SHOTS)
+    colours = [SPECIAL[special][1]] * SHOTS if special else rng.sample(a.colours, SHOTS)
     render.clear()
     sc = render.setup(w, h, a.samples, a.threads)
     over = dict(interior=rng.choice([(.30, .14, .055), (.03, .03, .032), (.50, .42, .30), (.20, .02, .02)]))
@@ -199,8 +201,11 @@ if __name__ == "__main__":
     p.add_argument("--samples", type=int, default=8)
     p.add_argument("--first", type=int, default=0)
     p.add_argument("--cars", type=int, default=60)
+    p.add_argument("--bodies", type=lambda x: x.split(","), default=sorted(NAMED))
+    p.add_argument("--colours", type=lambda x: x.split(","), default=sorted(PAINTS))
     a = p.parse_args(sys.argv[sys.argv.index("--") + 1:])
     os.makedirs(a.out, exist_ok=True)
     w, h = map(int, a.size.split("x"))
     for n, job in list(enumerate(jobs(a.split, a.cars)))[a.first:]:
-        photograph(a.split, n, job, a, w, h)
+        if job[0] in a.bodies:
+            photograph(a.split, n, job, a, w, h)
