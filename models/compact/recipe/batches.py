@@ -2,6 +2,7 @@
 
 Everything is drawn from the step's number, so a run that was stopped goes on exactly as it would have.
 """
+import math
 from collections import Counter
 from typing import NamedTuple
 import numpy as np, torch
@@ -9,15 +10,15 @@ from captions import BODY_LIST, COLOUR_LIST, F as FI, FIELDS, TAG_LIST, with_tag
 from model import tokenize
 from words import BODIES, COLOURS, TAG_WORDS, base_model, make_words
 
-MIX = {"stanford": 0.46, "vcor": 0.17, "brand3": 0.04, "recolour": 0.12, "imagenet": 0.03, "tiny": 0.05, "render": 0.13}
-RARE = {"stanford": "body", "vcor": "colour"}  # of which label the rare values are drawn more often
+MIX = {"stanford": 0.45, "vcor": 0.15, "brand3": 0.04, "recolour": 0.11, "imagenet": 0.04, "tiny": 0.06, "render": 0.15}
+RARE = {"stanford": ("body", "colour"), "vcor": ("colour",)}  # of which labels the rare values are drawn more often
 WEIGHT = {"colour": 2.0, "make": 1.2, "model": 1.5, "body": 1.6, "year": 0.5, "cls": 1.0}
 THINGS_IN_BANK = 96
 
 
 class Sampler:
     """Draws rows by source (MIX). A picture whose model is known mostly brings a second one of that model, of any colour:
-    that is what picture-to-picture search is taught with. What is rare (RARE) is drawn more often, by the root of its rarity."""
+    that is what picture-to-picture search is taught with. What is rare (RARE) is drawn more often, by about the root of its rarity."""
 
     def __init__(self, rows):
         self.by, self.of_model = {s: [] for s in MIX}, {}
@@ -28,9 +29,9 @@ class Sampler:
         self.sources = [s for s in MIX if self.by[s]]
         self.rows = rows
         self.weights = {}
-        for s, label in RARE.items():
-            count = Counter(rows[i][label] for i in self.by[s])
-            self.weights[s] = [count[rows[i][label]] ** -0.5 for i in self.by[s]]
+        for s, rare in RARE.items():
+            count = Counter((label, rows[i].get(label)) for i in self.by[s] for label in rare)
+            self.weights[s] = [math.prod(count[label, rows[i].get(label)] ** -0.4 for label in rare) for i in self.by[s]]
 
     def draw(self, n, rng):
         out = []
@@ -87,10 +88,11 @@ class Labels:
         self.A = A
         v, tags, known = zip(*(A.image(r) for r in rows))
         self.v, self.tags, self.known = np.stack(v), np.array(tags), np.array(known)
+        self.guessed = np.array([r["src"] in ("stanford", "brand3") and not r.get("looked_at") for r in rows])
 
     def captions(self, at, con, con_tags):
         """-> which caption is right and which is wrong for which picture, both boolean [pictures, captions]."""
-        pos, neg = self.A.match(self.v[at], self.tags[at], self.known[at], con, con_tags)
+        pos, neg = self.A.match(self.v[at], self.tags[at], self.known[at], self.guessed[at], con, con_tags)
         return torch.from_numpy(pos), torch.from_numpy(neg)
 
     def same_model(self, at, others):

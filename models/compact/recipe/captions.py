@@ -11,7 +11,7 @@ import numpy as np
 import sentences
 from sentences import around
 from things import THINGS, general_words
-from words import (BODIES, COLOURS, COUNTRY, MAKE_WORDS, SOFT_BODIES, SOFT_COLOURS, TAG_ADJECTIVES, TAG_WORDS, base_model,
+from words import (BODIES, BODY_HINTS, COLOURS, COUNTRY, MAKE_WORDS, SOFT_BODIES, SOFT_COLOURS, TAG_ADJECTIVES, TAG_WORDS, base_model,
                    gazetteer_rows, make_words, tags_of)
 
 FIELDS = ["car", "colour", "make", "model", "body", "year", "cls", "thing"]
@@ -30,7 +30,8 @@ SUFFIX = [""] * 14 + [" on the road", " parked", " on the street", " outside", "
                       " which i saw on the motorway last week", " like the one that my neighbour drives every day",
                       " for a family with two children", " with clean paint and nice wheels", " seen from the side"]
 SENTENCES, SLIPS = 0.12, 0.1  # share of captions that are a whole sentence; that are misspelt
-NOUN = ["car"] * 6 + ["vehicle", "automobile", "auto"]
+NOUN = ["car"] * 6 + ["vehicle", "automobile", "auto", "one"]
+HINTS = 0.1  # share of captions that describe the body type instead of naming it
 
 
 class Caption(NamedTuple):
@@ -84,10 +85,10 @@ class Attributes:
             ("colour", COLOUR_LIST), ("make", self.makes), ("model", self.models), ("body", BODY_LIST),
             ("year", self.years), ("cls", self.classes), ("thing", [True]))}}
         said = [*PREFIX, *SUFFIX, *NOUN, *sentences.ASK, *sentences.WHERE, *sentences.SAID, *sentences.WHO, *sentences.DID]
-        said += [w for table in (COLOURS, BODIES, MAKE_WORDS, TAG_WORDS, TAG_ADJECTIVES) for ws in table.values() for w in ws]
+        said += [w for table in (COLOURS, BODIES, BODY_HINTS, MAKE_WORDS, TAG_WORDS, TAG_ADJECTIVES) for ws in table.values() for w in ws]
         said += [f"{m} {n}" for m, n, _ in gazetteer_rows()] + [f"{m} {n}" for m, n in self.models] + ["cars made from painted coloured colored"]
         queries = re.findall("[a-z]+", open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "queries.tsv")).read())
-        self.general = general_words("cache/tokenizer.json", set(re.findall("[a-z]+", " ".join(said).lower())), set(queries))
+        self.general = general_words("data/wordnet", set(re.findall("[a-z]+", " ".join(said).lower())), set(queries))
         known = {(t[0], t[2]) for t in self.table}
         # (make, model words, body, does the make count, does the body count)
         self.gazetteer = [(m, n, b, m in self.makes, m not in self.makes or (m, b) in known) for m, n, b in gazetteer_rows()]
@@ -172,6 +173,14 @@ class Attributes:
                     return Caption(self._dress(text, rng, ["", "", "show me ", "i want ", "find "]), con, tags, text)
             else:
                 body_word = rng.choice(TAG_WORDS[tag])
+        if body and not body_word and not adj and rng.random() < HINTS:
+            con[F["body"]] = self.ids["body"][body]
+            what = " ".join(w for w in (colour_word, year, make_word, model_word) if w)
+            if not make_word and not model_word:
+                what = f"{what} {rng.choice(['one', 'something', 'car', 'vehicle'])}".strip() if what or rng.random() < 0.6 else ""
+            what = what.replace(f"{colour_word} something", f"something {colour_word}") if colour_word else what
+            return Caption(self._dress(f"{what} {rng.choice(BODY_HINTS[body])}".strip(), rng, ["", "", "", "find ", "show me "]), con, tags,
+                           " ".join(w for w in (colour_word, year, make_word, model_word, BODIES[body][0]) if w))
         if body and not body_word and rng.random() < (0.4 if make_word or model_word else 0.55):
             con[F["body"]] = self.ids["body"][body]
             body_word = rng.choice(BODIES[body])
@@ -192,7 +201,7 @@ class Attributes:
                 return f"{body} {rng.choice(['by', 'from', 'made by'])} {make} {model}".strip()
             return thing
         if not thing:
-            return colour
+            return rng.choice([colour, colour, f"something {colour}", f"whatever is {colour}", f"all in {colour}"])
         x = rng.random()
         if x < 0.70: return f"{colour} {thing}"
         if x < 0.80: return f"{thing} in {colour}"
@@ -242,14 +251,16 @@ class Attributes:
         return self.caption(dict(make=make, model=model, body=body, year=year, colour=colour,
                                  tags=tags_of(make, model, body, year)), rng)
 
-    def match(self, img, img_tags, tags_known, con, con_tags):
-        """-> (positive, negative) boolean matrices [images, captions]."""
+    def match(self, img, img_tags, tags_known, guessed, con, con_tags):
+        """-> (positive, negative) boolean matrices [images, captions]. A colour that was guessed is not held against its neighbours (SOFT_COLOURS)."""
         i, c = img[:, None, :], con[None, :, :]
         cares = c > 0
         wrong = cares & (i != 0) & (i != c)
         unknown = cares & (i == 0)
         for f in (F["colour"], F["body"]):
             s = self.soft[f][np.clip(img[:, f], 0, 63)][:, np.clip(con[:, f], 0, 63)]
+            if f == F["colour"]:
+                s = s & guessed[:, None]
             unknown[..., f] |= s & wrong[..., f]
             wrong[..., f] &= ~s
         missing = (con_tags[None] & ~img_tags[:, None]) != 0

@@ -1,6 +1,7 @@
 """A colour classifier on the frozen features (trained on vcor9 only), then pseudo colour labels for Stanford and
-brand3 where it is confident, and removal of brand3 pictures without a car (ImageNet classifier). -> labelled.json"""
-import collections, json
+brand3 where it is confident and paint.tsv says nothing, and removal of brand3 pictures without a car (ImageNet
+classifier). -> labelled.json"""
+import collections, json, os
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image
 from captions import load_meta
@@ -86,6 +87,10 @@ for r in cars:
         r["colour"] = "orange"
     elif r.get("colour") == "pink":
         del r["colour"]
+looked_at = dict(l.rstrip("\n").split("\t") for l in open(f"{os.path.dirname(os.path.abspath(__file__))}/paint.tsv") if l[0] != "#")
+for r in cars:
+    if paint := looked_at.get(r["path"].removeprefix("data/stanford_cars/")):
+        r["colour"], r["looked_at"] = paint if paint != "-" else None, True
 print("pseudo labels:", collections.Counter(r.get("colour") for r in cars))
 
 # --- brand3: keep pictures whose ImageNet classes say 'car from outside'

@@ -70,11 +70,11 @@ def report(model, tok, A, size):
     model.eval()
     meta = load_meta()
     images = np.load(f"{C}/images.npy", mmap_mode="r")
-    pseudo = {r["row"]: r.get("colour") for r in json.load(open(f"{C}/labelled.json"))}
+    paint = {r["row"]: r.get("colour") for r in json.load(open(f"{C}/labelled.json"))}
     of = lambda src, split=None: [r for r in meta if r["src"] == src and split in (None, r["split"])]
     pictures = lambda rows: [images[r["row"]] for r in rows]
     val, vcor, ood = of("stanford", "val"), of("vcor", "test"), of("vmmrdb")
-    val = [{**r, "colour": pseudo[r["row"]]} for r in val]
+    val = [{**r, "colour": paint[r["row"]]} for r in val]
     tiny = [r for r in of("tiny", "val") if r.get("cls")]
     iv, ic, io, it = (embed_images(model, pictures(rows), size) for rows in (val, vcor, ood, tiny))
     iw = embed_images(model, wide(val, images, pictures(tiny)), size)
@@ -109,6 +109,7 @@ def report(model, tok, A, size):
     same = torch.tensor([[a[:2] == b[:2] for a in keys] for b in keys])
     for suffix, img, cimg in (("", iv, ic), (", wide", iw, vw)):
         zero_shot("colour of 14, vcor test" + suffix, cimg, [r["colour"] for r in vcor], COLOUR_LIST, colour_text, not suffix)
+        zero_shot("colour of 14, val" + suffix, *of_known(img, val, "colour"), COLOUR_LIST, colour_text, not suffix)
         zero_shot("body of 9, val" + suffix, img, [r["body"] for r in val], BODY_LIST, body_text, not suffix)
         zero_shot("make of 49, val" + suffix, img, [r["make"] for r in val], A.makes, lambda m: f"a photo of a {make_word(m)} car")
         zero_shot("class of 196, val" + suffix, img, keys, A.table, class_text)
@@ -121,10 +122,10 @@ def report(model, tok, A, size):
     colours = [r["colour"] for r in val]
     known = torch.tensor([c is not None for c in colours])
     dyed = torch.tensor([[a == b for b in colours] for a in colours])
-    other = same & known & ~dyed
+    other, rival = same & known & ~dyed, dyed & ~same
     best = lambda i, of: (iv[i] @ iv.T)[of].max()
     res["picture to picture, same make and model in another colour before any other car of the same colour, val"] = share(
-        best(i, other[i]) > best(i, dyed[i] & ~same[i]) for i in range(len(val)) if known[i] and other[i].any())
+        best(i, other[i]) > best(i, rival[i]) for i in range(len(val)) if known[i] and other[i].any() and rival[i].any())
     retrieval("'<colour> <body>', val", val, iv, lambda r: (r["colour"], r["body"]), colour_body)
     retrieval("'<make> <model>', val", val, iv, lambda r: (r["make"], base_model(r["model"])), lambda m, n: f"{make_word(m)} {n}")
     names = sorted({r["cls4"] for r in ood})

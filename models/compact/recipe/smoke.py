@@ -41,6 +41,11 @@ for i, name in enumerate(names):
         put(names[k], "tiny_imagenet200/train", f"n{i:08d}", f"{k}.JPEG", size=(64, 64))
 with open(f"{work}/data/tiny_imagenet200/words.txt", "w") as f:
     f.writelines(f"n{i:08d}\tstone, rock\n" for i in range(3))
+os.makedirs(f"{work}/data/wordnet")
+with open(f"{work}/data/wordnet/data.noun", "w") as f:
+    f.write("00000001 06 n 01 wheeled_vehicle 0 001 ~ 00000002 n 0000 | what rolls\n00000002 06 n 01 truck 0 000 | a large one\n")
+with open(f"{work}/data/wordnet/index.noun", "w") as f:
+    f.writelines(f"{noun} n 1 1 @ 1 1 00000002\n" for noun in ("truck", "rock", "tin_whistle"))
 for split in ("train", "test"):
     os.makedirs(f"{work}/render/{split}")
     with open(f"{work}/render/{split}/labels.jsonl", "w") as f:

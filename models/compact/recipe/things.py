@@ -1,9 +1,7 @@
 """Things that are not cars, as people would type them: they teach which queries must stay far from every car.
 
-None of them is a query of queries.json.
+None of them is a query of queries.tsv.
 """
-
-import json
 
 THINGS = """
 cat|kitten|horse|cow|sheep|pig|goat|chicken|duck|goose|eagle|owl|parrot|penguin|lion|tiger|elephant|giraffe|zebra|monkey|bear|wolf|fox|rabbit
@@ -31,9 +29,28 @@ orange cat|silver ring|gold coin|purple flowers|a white shirt|red shoes|blue wha
 """.replace("\n", "|").strip("|").split("|")
 
 
-def general_words(tokenizer, about_cars, held_out):
-    """Whole words of the tokenizer's vocabulary (WordNet's nouns are in it) that have nothing to do with cars: what an
-    unknown word looks like. Words that car words begin with are left out, and those of the evaluation's queries."""
-    vocabulary = json.load(open(tokenizer))["model"]["vocab"]
-    words = sorted(w[1:] for w in vocabulary if w.startswith("Ġ") and len(w) >= 5 and w[1:].isalpha())
-    return [w for w in words if w not in held_out and not any(c.startswith(w) for c in about_cars)]
+def general_words(folder, about_cars, held_out):
+    """WordNet's common nouns of one or two words that have nothing to do with cars: what an unknown word looks like. Left out are
+    vehicles with wheels, and whatever has a word in it that is said about cars or asked for in the evaluation's queries."""
+    synsets = {}
+    for line in open(f"{folder}/data.noun"):
+        if line[0] != " ":
+            fields = line.split(" | ")[0].split()
+            words = int(fields[3], 16)
+            pointers = fields[4 + 2 * words:]
+            synsets[fields[0]] = ([w.lower() for w in fields[4:4 + 2 * words:2]],
+                                  [pointers[i + 1] for i in range(1, len(pointers), 4) if pointers[i] == "~"])
+    vehicles, below = set(), [s for s, (words, _) in synsets.items() if "wheeled_vehicle" in words]
+    while below:
+        words, narrower = synsets[below.pop()]
+        vehicles.update(words)
+        below += narrower
+    nouns = []
+    for line in open(f"{folder}/index.noun"):
+        fields = line.split()
+        # lemma, part of speech, number of synsets, number of pointers, the pointers, number of synsets, how many of them occur in WordNet's texts
+        if line[0] != " " and int(fields[5 + int(fields[3])]) > 0 and fields[0] not in vehicles:
+            words = fields[0].split("_")
+            if len(words) < 3 and all(w.isalpha() and len(w) > 1 and w not in about_cars and w not in held_out for w in words):
+                nouns.append(" ".join(words))
+    return nouns

@@ -17,7 +17,7 @@ from run import Run, schedule
 from training_set import TrainingSet
 
 C, BATCH, PICTURES, INVENTED, THINGS, BANK_EVERY, SAVE_EVERY = "cache", 128, 1024, 48, 64, 5, 200
-captions.SENTENCES, captions.SLIPS = 0.25, 0.4
+captions.SENTENCES, captions.SLIPS = 0.35, 0.4
 SAY_LOSS, FAR_LOSS, FAR = 3.0, 8.0, 0.05
 
 p = argparse.ArgumentParser()

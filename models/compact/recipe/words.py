@@ -38,6 +38,19 @@ BODIES = {
     "wagon": ["wagon", "station wagon", "estate", "estate car", "wagon"],
     "minivan": ["minivan", "minivan", "mpv", "people carrier", "family van", "people mover"],
 }
+# what a body type is for, or looks like
+BODY_HINTS = {
+    "sedan": ["with four doors and a boot", "with four doors and a trunk"],
+    "SUV": ["high off the ground", "with high seats", "with four wheel drive", "big and tall"],
+    "coupe": ["with two doors", "with only two doors", "with two doors and a low roof"],
+    "convertible": ["with the top down", "without a top", "roofless", "with a folding roof", "whose roof comes off", "open to the sky"],
+    "pickup": ["with a loading bed", "with an open bed behind the cab", "with a tailgate", "for carrying timber", "for a load of gravel",
+               "to carry a motorbike on", "for work on a farm", "with a load area"],
+    "hatchback": ["with a rear door and a short tail", "small with five doors", "short with a steep back"],
+    "van": ["for deliveries", "for a plumber", "to move furniture with", "for a courier", "for tools and ladders", "to send goods with", "for moving house"],
+    "wagon": ["with a big boot", "with a long boot", "with a long roof", "with a large trunk behind the seats", "for a lot of luggage"],
+    "minivan": ["with seven seats", "seats seven", "with three rows of seats", "for a big family", "for six children", "with seats for everybody"],
+}
 SOFT_BODIES = [("van", "minivan")]
 
 # make (as in labels.csv) -> spoken names
