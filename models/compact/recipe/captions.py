@@ -88,7 +88,8 @@ class Attributes:
         said += [w for table in (COLOURS, BODIES, BODY_HINTS, MAKE_WORDS, TAG_WORDS, TAG_ADJECTIVES) for ws in table.values() for w in ws]
         said += [f"{m} {n}" for m, n, _ in gazetteer_rows()] + [f"{m} {n}" for m, n in self.models] + ["cars made from painted coloured colored"]
         queries = re.findall("[a-z]+", open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "queries.tsv")).read())
-        self.general = general_words("data/wordnet", set(re.findall("[a-z]+", " ".join(said).lower())), set(queries))
+        self.about_cars = set(re.findall("[a-z]+", " ".join(said).lower()))
+        self.general = general_words("data/wordnet", self.about_cars, set(queries))
         known = {(t[0], t[2]) for t in self.table}
         # (make, model words, body, does the make count, does the body count)
         self.gazetteer = [(m, n, b, m in self.makes, m not in self.makes or (m, b) in known) for m, n, b in gazetteer_rows()]

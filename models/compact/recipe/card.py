@@ -3,6 +3,7 @@ import json, sys
 
 ROWS = [
     ("colour of 14, vcor test", "colour by text, real photos of nine colours, 14 to choose from"),
+    ("colour of 14, val", "the same, of thirteen colours, named by looking at them"),
     ("colour of 14, renders", "the same, rendered cars of 14 colours in places never seen"),
     ("body of 9, val", "body type of 9"),
     ("body of 9, renders", "the same, rendered cars"),
@@ -20,6 +21,7 @@ ROWS = [
     ("picture to picture, same make and model in another colour before any other car of the same colour, val",
      "… and in another colour, before any other car of the colour asked with"),
     ("colour of 14, vcor test, wide", "wide photos: colour"),
+    ("colour of 14, val, wide", "wide photos: colour, named by looking"),
     ("body of 9, val, wide", "wide photos: body type"),
     ("make of 49, val, wide", "wide photos: make"),
     ("class of 196, val, wide", "wide photos: make, model, body and year"),
@@ -34,7 +36,7 @@ print("| figure | share | 95 % interval | cases |\n|---|---|---|---|")
 for key, says in ROWS:
     p, low, high, n = figures[key]
     print(f"| {says} | {p:.2f} | {low:.2f}–{high:.2f} | {n:,} |")
-for key, says in (("colour of 14, vcor test, each", "Colours, real photos"), ("colour of 14, renders, each", "Colours, renders"),
+for key, says in (("colour of 14, vcor test, each", "Colours, real photos"), ("colour of 14, val, each", "Colours, named by looking"), ("colour of 14, renders, each", "Colours, renders"),
                   ("body of 9, val, each", "Body types"), ("body of 9, renders, each", "Body types, renders")):
     print(f"\n{says}: " + ", ".join(f"{k} {v[0]:.2f} ({v[3]})" for k, v in figures[key].items()) + ".")
 for key in figures:

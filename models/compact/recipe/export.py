@@ -8,12 +8,15 @@ import numpy as np, torch
 from PIL import Image
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
+from captions import Attributes, load_meta
 from model import DIM, FEATURES, HIDDEN, TAPS, TEXT_CONFIG, load, tokenize
+from rare_nouns import settle
 
 C, OUT = "cache", "export"
 size = int(sys.argv[2])
 os.makedirs(f"{OUT}/reference", exist_ok=True)
-model = load(sys.argv[1])
+model, tok = load(sys.argv[1]), Tokenizer.from_file(f"{C}/tokenizer.json")
+print("put among the things:", len(settle(model, Attributes(load_meta()), tok)), "nouns")
 sd, out = model.state_dict(), {}
 for k, v in sd.items():
     if k.startswith("text.clip."):
