@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import sentences
 from sentences import around
-from things import THINGS, general_words
+from things import THINGS, other_nouns
 from words import (BODIES, BODY_HINTS, COLOURS, COUNTRY, MAKE_WORDS, SOFT_BODIES, SOFT_COLOURS, TAG_ADJECTIVES, TAG_WORDS, base_model,
                    gazetteer_rows, make_words, tags_of)
 
@@ -87,9 +87,11 @@ class Attributes:
         said = [*PREFIX, *SUFFIX, *NOUN, *sentences.ASK, *sentences.WHERE, *sentences.SAID, *sentences.WHO, *sentences.DID]
         said += [w for table in (COLOURS, BODIES, BODY_HINTS, MAKE_WORDS, TAG_WORDS, TAG_ADJECTIVES) for ws in table.values() for w in ws]
         said += [f"{m} {n}" for m, n, _ in gazetteer_rows()] + [f"{m} {n}" for m, n in self.models] + ["cars made from painted coloured colored"]
-        queries = re.findall("[a-z]+", open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "queries.tsv")).read())
-        self.about_cars = set(re.findall("[a-z]+", " ".join(said).lower()))
-        self.general = general_words("data/wordnet", self.about_cars, set(queries))
+        queries = set(re.findall("[a-z]+", open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "queries.tsv")).read()))
+        self.nouns = other_nouns("data/wordnet", set(re.findall("[a-z]+", " ".join(said).lower())))
+        # What an unknown word looks like. Nothing that is made of the queries' words alone: never a dog, but a hot dog, or every word
+        # that begins like a misspelt Dodge would be one.
+        self.general = [noun for noun, _ in self.nouns if not queries.issuperset(noun.split(" "))]
         known = {(t[0], t[2]) for t in self.table}
         # (make, model words, body, does the make count, does the body count)
         self.gazetteer = [(m, n, b, m in self.makes, m not in self.makes or (m, b) in known) for m, n, b in gazetteer_rows()]
@@ -176,17 +178,23 @@ class Attributes:
                 body_word = rng.choice(TAG_WORDS[tag])
         if body and not body_word and not adj and rng.random() < HINTS:
             con[F["body"]] = self.ids["body"][body]
-            what = " ".join(w for w in (colour_word, year, make_word, model_word) if w)
-            if not make_word and not model_word:
-                what = f"{what} {rng.choice(['one', 'something', 'car', 'vehicle'])}".strip() if what or rng.random() < 0.6 else ""
-            what = what.replace(f"{colour_word} something", f"something {colour_word}") if colour_word else what
-            return Caption(self._dress(f"{what} {rng.choice(BODY_HINTS[body])}".strip(), rng, ["", "", "", "find ", "show me "]), con, tags,
-                           " ".join(w for w in (colour_word, year, make_word, model_word, BODIES[body][0]) if w))
+            name = " ".join(w for w in (year, make_word, model_word) if w)
+            text = self._describe(colour_word, name, body, rng)
+            core = " ".join(w for w in (colour_word, name, BODIES[body][0]) if w)
+            return Caption(self._dress(text, rng, ["", "", "", "find ", "show me "]), con, tags, core)
         if body and not body_word and rng.random() < (0.4 if make_word or model_word else 0.55):
             con[F["body"]] = self.ids["body"][body]
             body_word = rng.choice(BODIES[body])
         text = self._order(colour_word, year, adj, make_word, model_word, body_word, rng)
         return Caption(self._dress(text, rng), con, tags, text)
+
+    @staticmethod
+    def _describe(colour, name, body, rng):
+        """The car by what its body type is for, or looks like."""
+        if not name and (colour or rng.random() < 0.6):
+            name = rng.choice(["one", "something", "car", "vehicle"])
+        what = (name, colour) if name == "something" else (colour, name)
+        return " ".join(w for w in (*what, rng.choice(BODY_HINTS[body])) if w)
 
     @staticmethod
     def _order(colour, year, adj, make, model, body, rng):
@@ -253,15 +261,14 @@ class Attributes:
                                  tags=tags_of(make, model, body, year)), rng)
 
     def match(self, img, img_tags, tags_known, guessed, con, con_tags):
-        """-> (positive, negative) boolean matrices [images, captions]. A colour that was guessed is not held against its neighbours (SOFT_COLOURS)."""
+        """-> (positive, negative) boolean matrices [images, captions]. Body types that even people mix up are not held against each
+        other, nor such colours where they were guessed."""
         i, c = img[:, None, :], con[None, :, :]
         cares = c > 0
         wrong = cares & (i != 0) & (i != c)
         unknown = cares & (i == 0)
-        for f in (F["colour"], F["body"]):
-            s = self.soft[f][np.clip(img[:, f], 0, 63)][:, np.clip(con[:, f], 0, 63)]
-            if f == F["colour"]:
-                s = s & guessed[:, None]
+        for f, doubtful in ((F["colour"], guessed[:, None]), (F["body"], True)):
+            s = self.soft[f][np.clip(img[:, f], 0, 63)][:, np.clip(con[:, f], 0, 63)] & doubtful
             unknown[..., f] |= s & wrong[..., f]
             wrong[..., f] &= ~s
         missing = (con_tags[None] & ~img_tags[:, None]) != 0

@@ -85,7 +85,6 @@ json.dump(ref, open(f"{OUT}/reference.json", "w"))
 
 # --- the plain re-implementation must agree with the training code
 model.eval()
-tok = Tokenizer.from_file(f"{OUT}/tokenizer.json")
 for t in ref["texts"]:
     e = model.text(tokenize(tok, [t["text"]]))[0]
     assert (e @ torch.tensor(t["embedding"])) > 0.9995, t["text"]

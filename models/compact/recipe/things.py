@@ -2,6 +2,7 @@
 
 None of them is a query of queries.tsv.
 """
+import wordnet
 
 THINGS = """
 cat|kitten|horse|cow|sheep|pig|goat|chicken|duck|goose|eagle|owl|parrot|penguin|lion|tiger|elephant|giraffe|zebra|monkey|bear|wolf|fox|rabbit
@@ -29,34 +30,10 @@ orange cat|silver ring|gold coin|purple flowers|a white shirt|red shoes|blue wha
 """.replace("\n", "|").strip("|").split("|")
 
 
-def general_words(folder, about_cars, held_out, kinds=None):
-    """WordNet's common nouns of one or two words that have nothing to do with cars: what an unknown word looks like. Left out are
-    vehicles with wheels, whatever has a word in it that is said about cars, and what is made of words of the evaluation's queries
-    alone: never a dog, but a hot dog, or every word that begins like a misspelt Dodge would be one. `kinds`: only these of WordNet's files of nouns (lexnames(5WN)),
-    by the first meaning."""
-    synsets = {}
-    for line in open(f"{folder}/data.noun"):
-        if line[0] != " ":
-            fields = line.split(" | ")[0].split()
-            words = int(fields[3], 16)
-            pointers = fields[4 + 2 * words:]
-            synsets[fields[0]] = ([w.lower() for w in fields[4:4 + 2 * words:2]],
-                                  [pointers[i + 1] for i in range(1, len(pointers), 4) if pointers[i] == "~"], fields[1])
-    vehicles, below = set(), [s for s, (words, *_) in synsets.items() if "wheeled_vehicle" in words]
-    while below:
-        words, narrower, _ = synsets[below.pop()]
-        vehicles.update(words)
-        below += narrower
-    nouns = []
-    for line in open(f"{folder}/index.noun"):
-        fields = line.split()
-        # lemma, part of speech, number of synsets, number of pointers, the pointers, number of synsets, how many of them occur in WordNet's texts
-        if line[0] != " " and int(fields[5 + int(fields[3])]) > 0 and fields[0] not in vehicles:
-            first = fields[6 + int(fields[3])]
-            if kinds and (first not in synsets or synsets[first][2] not in kinds):
-                continue
-            words = fields[0].split("_")
-            held = sum(w in held_out for w in words)
-            if len(words) < 3 and held < len(words) and all(w.isalpha() and len(w) > 1 and w not in about_cars for w in words):
-                nouns.append(" ".join(words))
-    return nouns
+def other_nouns(folder, about_cars):
+    """WordNet's common nouns of one or two words that have nothing to do with cars, each with its kind (see wordnet.common): no
+    vehicles with wheels, and no word that is said about cars."""
+    vehicles = wordnet.narrower(folder, "wheeled_vehicle")
+    nouns = [(lemma.split("_"), kind) for lemma, kind in wordnet.common(folder) if lemma not in vehicles]
+    return [(" ".join(words), kind) for words, kind in nouns
+            if len(words) < 3 and all(w.isalpha() and len(w) > 1 and w not in about_cars for w in words)]
