@@ -89,7 +89,7 @@ for r in cars:
         del r["colour"]
 looked_at = dict(l.rstrip("\n").split("\t") for l in open(f"{os.path.dirname(os.path.abspath(__file__))}/paint.tsv") if l[0] != "#")
 for r in cars:
-    if paint := looked_at.get(r["path"].removeprefix("data/stanford_cars/")):
+    if paint := looked_at.get(r["path"].split("/", 2)[2]):
         r["colour"], r["looked_at"] = paint if paint != "-" else None, True
 print("pseudo labels:", collections.Counter(r.get("colour") for r in cars))
 
