@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use carlens::backend::{self, Backend, CopyHow, Query};
+use carlens::backend::{self, Backend, CopyHow, Priority, Query};
 use carlens::cli::{BackupArgs, Cli, Command, LoadArgs, OutputArgs, StatusArgs, StoredAt};
 use carlens::config::{self, Config, Settings};
 use carlens::dot_env::DotEnv;
@@ -103,6 +103,11 @@ fn run_command(
         model: config.model,
         arithmetic: config.arithmetic,
         threads: config.threads,
+        // One that watches is in nobody's way for as long as it runs.
+        priority: match command {
+            Command::Load(LoadArgs { watch: true, .. }) => Priority::Low,
+            _ => Priority::Usual,
+        },
         hub,
         collection: config.collection,
     };
@@ -191,6 +196,7 @@ fn run_ui(config: Config, hub: Hub) -> Result<Outcome, Error> {
         model: config.model,
         arithmetic: config.arithmetic,
         threads: config.threads,
+        priority: Priority::Low,
         hub,
         collection: config.collection,
     };

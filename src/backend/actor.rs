@@ -19,6 +19,7 @@ use super::session::Session;
 use super::turn::Turn;
 use super::upkeep::Upkeep;
 use super::watch::Watch;
+use super::workers::Workers;
 use super::{ModelChoice, Settings, choice, elsewhere, export, gone, search, thumbnail};
 use crate::clip::Arithmetic;
 use crate::domain::{CollectionSpec, FileProblem, Printable};
@@ -44,7 +45,7 @@ struct Running {
 struct Work {
     choice: ModelChoice,
     arithmetic: Arithmetic,
-    threads: NonZero<usize>,
+    workers: Workers,
     hub: Arc<Hub>,
     collection: Collection,
     session: Arc<Mutex<Option<Arc<Session>>>>,
@@ -55,14 +56,13 @@ struct Work {
 
 impl Actor {
     pub(super) fn new(settings: Settings, events: mpsc::Sender<Event>) -> Self {
-        let Settings { model, arithmetic, threads, hub, collection } = settings;
+        let Settings { model, arithmetic, threads, priority, hub, collection } = settings;
+        let count = threads.or_else(|| available_parallelism().ok());
         Self {
             work: Work {
                 choice: model,
                 arithmetic,
-                threads: threads
-                    .or_else(|| available_parallelism().ok())
-                    .unwrap_or(NonZero::<usize>::MIN),
+                workers: Workers { count: count.unwrap_or(NonZero::<usize>::MIN), priority },
                 hub: Arc::new(hub),
                 collection,
                 session: Arc::default(),
@@ -464,7 +464,7 @@ impl Work {
             return Ok(Arc::clone(session));
         }
         let (choice, hub) = (self.choice.clone(), Arc::clone(&self.hub));
-        let (how, collection) = ((self.arithmetic, self.threads), self.collection.clone());
+        let (how, collection) = ((self.arithmetic, self.workers), self.collection.clone());
         let opened = Arc::new(Session::open(choice, how, hub, collection).await?);
         *session = Some(Arc::clone(&opened));
         Ok(opened)

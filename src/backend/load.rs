@@ -126,7 +126,7 @@ impl Load {
             store: Arc::clone(&store),
             collection: self.collection.on_this_machine().to_owned(),
             preprocessor: self.session.preprocessor.clone(),
-            threads: self.session.threads,
+            workers: self.session.workers,
             watches: Arc::clone(&tally.watches),
             token: token.clone(),
         };

@@ -25,7 +25,6 @@ mod load;
 mod message;
 mod model;
 mod preparing;
-mod priority;
 mod reading;
 mod relocate;
 mod reporter;
@@ -42,6 +41,7 @@ mod walk;
 mod watch;
 mod watching;
 mod web;
+mod workers;
 
 use std::num::NonZero;
 
@@ -54,6 +54,7 @@ pub use message::{
     LoadElsewhere, LoadPlan, LoadProgress, ModelEntry, ModelProgress, Offer, Prune, PullProgress,
     Query, Remark, Replacement, Request, RequestId, StageTimes, Status, Thumbnail, Verification,
 };
+pub use workers::Priority;
 
 pub use crate::clip::{Arithmetic, Instructions, Precision, Tower};
 use crate::hub::Hub;
@@ -74,6 +75,8 @@ pub struct Settings {
     /// On how many threads pictures are decoded, and embedded; as many as there
     /// are cores, if nothing is said.
     pub threads: Option<NonZero<usize>>,
+    /// What those threads take where others work too.
+    pub priority: Priority,
     /// Where models of the Hugging Face hub are.
     pub hub: Hub,
     /// Which collection.

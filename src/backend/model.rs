@@ -1,7 +1,6 @@
 //! The model and the threads it runs on. CPU-bound work never runs on the
 //! executor.
 
-use std::num::NonZero;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,8 +11,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, interval_at};
 
 use super::message::{Event, ModelProgress};
-use super::priority;
 use super::reporter::Reporter;
+use super::workers::Workers;
 use crate::clip::{self, Checkpoint, PictureEncoder, PixelValues, TextEncoder, TowerProgress};
 use crate::domain::Embedding;
 
@@ -51,7 +50,7 @@ impl fmt::Debug for Model {
 
 impl Model {
     /// Starts the threads. Each tower is built when it is first needed.
-    pub(super) fn spawn(checkpoint: Checkpoint, count: NonZero<usize>) -> io::Result<Self> {
+    pub(super) fn spawn(checkpoint: Checkpoint, workers: Workers) -> io::Result<Self> {
         let threads = |name: &'static str| {
             ThreadPoolBuilder::new()
                 .thread_name(move |_| name.into())
@@ -66,12 +65,12 @@ impl Model {
             }),
             // At least two, so that one long text does not keep the others waiting.
             texts: threads("clip-text")
-                .num_threads(count.get().max(2))
+                .num_threads(workers.count.get().max(2))
                 .build()
                 .map_err(io::Error::other)?,
             pictures: threads("clip-picture")
-                .num_threads(count.get())
-                .start_handler(|_| priority::lower())
+                .num_threads(workers.count.get())
+                .start_handler(move |_| workers.priority.take())
                 .build()
                 .map_err(io::Error::other)?,
         })))
@@ -214,13 +213,32 @@ impl<T> Lazy<T> {
 mod tests {
     use tokio::sync::mpsc;
 
+    use std::num::NonZero;
+
     use super::*;
-    use crate::backend::RequestId;
+    use crate::backend::{Priority, RequestId};
     use crate::clip::Tower;
+
+    fn model(priority: Priority) -> Model {
+        let workers = Workers { count: NonZero::<usize>::MIN, priority };
+        Model::spawn(Checkpoint::bundled().unwrap(), workers).unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_the_pictures_of_a_load_in_the_background_step_back() {
+        let niceness = |threads: &ThreadPool| threads.install(|| rustix::process::nice(0).unwrap());
+        let own = rustix::process::nice(0).unwrap();
+        let in_front = model(Priority::Usual);
+        assert_eq!(niceness(&in_front.0.pictures), own);
+        let behind = model(Priority::Low);
+        assert!(niceness(&behind.0.pictures) > own || own == 19, "from {own}");
+        assert_eq!(niceness(&behind.0.texts), own);
+    }
 
     #[tokio::test]
     async fn whoever_waits_for_a_tower_hears_how_far_it_is_read() {
-        let model = Model::spawn(Checkpoint::bundled().unwrap(), NonZero::<usize>::MIN).unwrap();
+        let model = model(Priority::Usual);
         let reading = &model.0.towers.picture.reading;
         let (events, mut heard) = mpsc::channel(1);
         let (built, building) = oneshot::channel();

@@ -5,7 +5,6 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::io;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -16,9 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::decoding::{Content, Pixels, Queue};
+use super::preparing;
 use super::roots::Roots;
 use super::stages::{Stage, Stopwatches};
-use super::{preparing, priority};
+use super::workers::Workers;
 use crate::clip::{PixelValues, Preprocessor};
 use crate::domain::{FileProblem, FileStamp, ImageId, PixelSize, Record};
 use crate::picture::{self, DECODERS};
@@ -102,8 +102,8 @@ pub(super) struct Reader {
     /// Beside what is remembered which files failed.
     pub(super) collection: PathBuf,
     pub(super) preprocessor: Preprocessor,
-    /// How many pictures are decoded at a time.
-    pub(super) threads: NonZero<usize>,
+    /// What decodes them.
+    pub(super) workers: Workers,
     pub(super) watches: Arc<Stopwatches>,
     /// Ends the lookups in the collection, which may take long.
     pub(super) token: CancellationToken,
@@ -137,7 +137,7 @@ impl Reader {
         let runtime = Handle::current();
         let (done, ended) = oneshot::channel();
         thread::Builder::new().name("reader".into()).spawn(move || {
-            priority::lower();
+            self.workers.priority.take();
             let failures = Failures::beside(&self.collection);
             let failed = failures.below(&self.folder);
             let reading = Reading { reader: self, failures, failed, runtime, read };
@@ -177,7 +177,7 @@ impl Reading {
         let decode =
             |content: Content, pixels: &Pixels| self.say(self.prepare(content, pixels)).is_ok();
         thread::scope(|scope| {
-            let queue = Queue::start(scope, self.reader.threads, &self.runtime, &decode);
+            let queue = Queue::start(scope, self.reader.workers.count, &self.runtime, &decode);
             self.look_up(&queue.map_err(Stop::NoThread)?)
         })?;
         self.forget_gone();

@@ -1,6 +1,5 @@
 //! The model in use and the space of the collection that belongs to it.
 
-use std::num::NonZero;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -9,6 +8,7 @@ use tokio::task::spawn_blocking;
 use super::identity::Identity;
 use super::message::Failure;
 use super::model::Model;
+use super::workers::Workers;
 use crate::clip::{Arithmetic, Preprocessor};
 use crate::domain::CollectionSpec;
 use crate::store::{self, Collection, VectorStore};
@@ -21,8 +21,8 @@ pub(super) struct Session {
     pub(super) spec: CollectionSpec,
     pub(super) model: Model,
     pub(super) preprocessor: Preprocessor,
-    /// On how many threads pictures are decoded.
-    pub(super) threads: NonZero<usize>,
+    /// What pictures are decoded on.
+    pub(super) workers: Workers,
     collection: Collection,
     opened: Mutex<Option<Opened>>,
 }
@@ -39,7 +39,7 @@ impl Session {
     /// Opens the model; the store waits until it is needed.
     pub(super) async fn open(
         choice: ModelChoice,
-        (arithmetic, threads): (Arithmetic, NonZero<usize>),
+        (arithmetic, workers): (Arithmetic, Workers),
         hub: Arc<Hub>,
         collection: Collection,
     ) -> Result<Self, Failure> {
@@ -48,9 +48,9 @@ impl Session {
             .map_err(|e| Failure::new("opening the model", &e))??;
         let spec = checkpoint.spec();
         let preprocessor = checkpoint.preprocessor().clone();
-        let model = Model::spawn(checkpoint, threads)
+        let model = Model::spawn(checkpoint, workers)
             .map_err(|e| Failure::new("starting a thread for the model", &e))?;
-        Ok(Self { spec, model, preprocessor, threads, collection, opened: Mutex::new(None) })
+        Ok(Self { spec, model, preprocessor, workers, collection, opened: Mutex::new(None) })
     }
 
     /// The store to search, which must exist.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use carlens::backend::{
-    Arithmetic, Backend, Collection, Event, Failure, ModelChoice, Prune, Query, Request, RequestId,
-    Settings,
+    Arithmetic, Backend, Collection, Event, Failure, ModelChoice, Priority, Prune, Query, Request,
+    RequestId, Settings,
 };
 use carlens::domain::{Count, PixelSize};
 use carlens::hub::Hub;
@@ -65,6 +65,7 @@ impl Scene {
             model: ModelChoice::Folder(fixtures.join(checkpoint)),
             arithmetic: Arithmetic::default(),
             threads: None,
+            priority: Priority::Usual,
             hub: Hub::new("http://127.0.0.1:9", self.folder.path().join("hub")).unwrap(),
             collection,
         })

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use carlens::backend::{
-    Arithmetic, Backend, Collection, Event, ModelChoice, Request, RequestId, Settings, Status,
+    Arithmetic, Backend, Collection, Event, ModelChoice, Priority, Request, RequestId, Settings,
+    Status,
 };
 use carlens::hub::Hub;
 use tokio::time::timeout;
@@ -40,6 +41,7 @@ async fn a_downloaded_model_is_used_at_once_and_not_offered_again() {
         model: ModelChoice::Auto,
         arithmetic: Arithmetic::default(),
         threads: None,
+        priority: Priority::Usual,
         hub: Hub::new(&stub.endpoint(), folder.path().join("hub")).unwrap(),
         collection: Collection::Embedded(folder.path().join("cars.db")),
     });
