@@ -11,10 +11,9 @@ use super::stages::Stopwatches;
 use super::storing::Storing;
 use crate::domain::{FileStamp, ImageId, Record};
 
-/// Pictures embedded at a time at most, and stored together: the longest a
-/// search for a picture waits behind a load, and the most a cancel throws away. A
-/// power cut may take as many that are on their way into the store, and as many
-/// that are embedded or about to be stored.
+/// Pictures embedded at a time at most, and stored together: the most a cancel
+/// throws away. A power cut may take as many that are on their way into the
+/// store, and as many that are embedded or about to be stored.
 pub(super) const BATCH: usize = 8;
 
 /// A load's batches on their way.

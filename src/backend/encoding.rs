@@ -9,7 +9,7 @@ use super::message::Failure;
 use super::reading::Picture;
 use super::reporter::Reporter;
 use super::session::Session;
-use super::stages::{Stage, Stopwatches};
+use super::stages::Stopwatches;
 use crate::domain::Record;
 
 /// One batch at most: the model takes every core for it.
@@ -32,9 +32,7 @@ impl Encoding {
         debug_assert!(self.is_idle());
         let (session, reporter) = (Arc::clone(session), reporter.clone());
         let watches = Arc::clone(watches);
-        let embedded = async move {
-            watches.time_all(Stage::Encoding, embed(&session, batch, &reporter)).await
-        };
+        let embedded = async move { embed(&session, batch, &reporter, watches).await };
         self.0 = Some(embedded.boxed());
     }
 
@@ -51,10 +49,11 @@ async fn embed(
     session: &Session,
     pictures: Vec<Picture>,
     reporter: &Reporter,
+    watches: Arc<Stopwatches>,
 ) -> Result<Vec<Record>, Failure> {
     let (values, rest): (Vec<_>, Vec<_>) =
         pictures.into_iter().map(|p| (p.values, (p.id, p.stamp, p.pixels))).unzip();
-    let embeddings = session.model.embed_pictures(values, reporter).await;
+    let embeddings = session.model.embed_pictures(values, reporter, watches).await;
     let embeddings = embeddings.map_err(|e| Failure::new("embedding pictures", &e))?;
     let records = rest.into_iter().zip(embeddings).map(|((id, stamp, pixels), embedding)| Record {
         id,

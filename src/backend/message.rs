@@ -544,9 +544,10 @@ pub struct LoadProgress {
     pub paused: bool,
 }
 
-/// How long the threads of a load were at work on each of its stages, of which
-/// several go on at once. What several threads do at a time counts for each of
-/// them, but encoding, to which a batch at a time is given.
+/// How long the threads of a load were at each of its stages, of which several go
+/// on at once; what several threads do at a time counts for each of them.
+/// Decoding, resizing and encoding keep a processor busy, whose time for them
+/// this is; reading and storing may wait, which counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageTimes {
     /// Looking files up in the collection, reading and hashing them.

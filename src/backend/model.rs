@@ -12,6 +12,7 @@ use tokio::time::{Instant, interval_at};
 
 use super::message::{Event, ModelProgress};
 use super::reporter::Reporter;
+use super::stages::{Stage, Stopwatches};
 use super::workers::Workers;
 use crate::clip::{self, Checkpoint, PictureEncoder, PixelValues, TextEncoder, TowerProgress};
 use crate::domain::Embedding;
@@ -21,16 +22,16 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// A handle to the model. Its threads end with the last handle.
 ///
-/// Words have threads of their own, so that a search stands behind no batch of
-/// a load; those of pictures give way to them. Either has as many as it is told,
-/// among which an encoder shares out its work as suits its tower.
+/// Queries have threads of their own, so that a search stands behind no batch of
+/// a load. Either has as many as it is told, among which an encoder shares out
+/// its work as suits its tower.
 #[derive(Clone)]
 pub(super) struct Model(Arc<Shared>);
 
 struct Shared {
     towers: Arc<Towers>,
-    texts: ThreadPool,
-    pictures: ThreadPool,
+    queries: ThreadPool,
+    batches: ThreadPool,
 }
 
 /// Why nothing was embedded.
@@ -64,11 +65,11 @@ impl Model {
                 picture: Lazy::default(),
             }),
             // At least two, so that one long text does not keep the others waiting.
-            texts: threads("clip-text")
+            queries: threads("clip-query")
                 .num_threads(workers.count.get().max(2))
                 .build()
                 .map_err(io::Error::other)?,
-            pictures: threads("clip-picture")
+            batches: threads("clip-batch")
                 .num_threads(workers.count.get())
                 .start_handler(move |_| workers.priority.take())
                 .build()
@@ -86,23 +87,39 @@ impl Model {
         text: String,
         reporter: &Reporter,
     ) -> Result<Embedding, Error> {
-        let Shared { towers, texts, .. } = &*self.0;
+        let Shared { towers, queries, .. } = &*self.0;
         let reading = towers.text.reading.subscribe();
         let towers = Arc::clone(towers);
-        let answer = answer(texts, move || towers.text()?.embed(&text));
+        let answer = answer(queries, move || towers.text()?.embed(&text));
         self.reporting(reading, reporter, answer).await
     }
 
-    /// One embedding per picture, in order.
+    /// The embedding of a picture that is searched for.
+    pub(super) async fn embed_picture(
+        &self,
+        picture: PixelValues,
+        reporter: &Reporter,
+    ) -> Result<Embedding, Error> {
+        let Shared { towers, queries, .. } = &*self.0;
+        let reading = towers.picture.reading.subscribe();
+        let towers = Arc::clone(towers);
+        let answer = answer(queries, move || towers.picture()?.embed(&[picture]));
+        let mut embeddings = self.reporting(reading, reporter, answer).await?;
+        embeddings.pop().ok_or(Error::Gone)
+    }
+
+    /// One embedding per picture of a load, in order; `watches` count the time.
     pub(super) async fn embed_pictures(
         &self,
         batch: Vec<PixelValues>,
         reporter: &Reporter,
+        watches: Arc<Stopwatches>,
     ) -> Result<Vec<Embedding>, Error> {
-        let Shared { towers, pictures, .. } = &*self.0;
+        let Shared { towers, batches, .. } = &*self.0;
         let reading = towers.picture.reading.subscribe();
         let towers = Arc::clone(towers);
-        let answer = answer(pictures, move || towers.picture()?.embed(&batch));
+        let embed = move || towers.picture()?.embed(&batch);
+        let answer = answer(batches, move || watches.time_pool(Stage::Encoding, embed));
         self.reporting(reading, reporter, answer).await
     }
 
@@ -230,10 +247,10 @@ mod tests {
         let niceness = |threads: &ThreadPool| threads.install(|| rustix::process::nice(0).unwrap());
         let own = rustix::process::nice(0).unwrap();
         let in_front = model(Priority::Usual);
-        assert_eq!(niceness(&in_front.0.pictures), own);
+        assert_eq!(niceness(&in_front.0.batches), own);
         let behind = model(Priority::Low);
-        assert!(niceness(&behind.0.pictures) > own || own == 19, "from {own}");
-        assert_eq!(niceness(&behind.0.texts), own);
+        assert!(niceness(&behind.0.batches) > own || own == 19, "from {own}");
+        assert_eq!(niceness(&behind.0.queries), own);
     }
 
     #[tokio::test]

@@ -23,8 +23,8 @@ pub(super) fn prepare(
     watches: &Stopwatches,
 ) -> Result<(PixelSize, PixelValues), Error> {
     let decode = || picture::decode(bytes, detail(preprocessor));
-    let decoded = watches.time(Stage::Decoding, decode)?;
-    let values = watches.time(Stage::Resizing, || values(decoded.picture, preprocessor))?;
+    let decoded = watches.time_work(Stage::Decoding, decode)?;
+    let values = watches.time_work(Stage::Resizing, || values(decoded.picture, preprocessor))?;
     Ok((decoded.pixels, values))
 }
 

@@ -136,9 +136,8 @@ async fn picture_embedding(
     values: PixelValues,
     reporter: &Reporter,
 ) -> Result<Embedding, Failure> {
-    let embedded = session.model.embed_pictures(vec![values], reporter).await;
-    let mut embeddings = embedded.map_err(|e| Failure::new("understanding the query", &e))?;
-    embeddings.pop().ok_or_else(|| Failure::because("understanding the query", "no answer"))
+    let embedded = session.model.embed_picture(values, reporter).await;
+    embedded.map_err(|e| Failure::new("understanding the query", &e))
 }
 
 async fn blocking<T: Send + 'static>(

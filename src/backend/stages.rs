@@ -20,7 +20,8 @@ pub(super) enum Stage {
 pub(super) struct Stopwatches([AtomicU64; 5]);
 
 impl Stopwatches {
-    /// What `work` gives, whose time counts.
+    /// What `work` gives, whose time counts, also while it waits for a disk or a
+    /// database.
     pub(super) fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let done = work();
@@ -33,6 +34,25 @@ impl Stopwatches {
         let began = Instant::now();
         let done = work.await;
         self.add(stage, began.elapsed());
+        done
+    }
+
+    /// What `work` gives. What counts is the time that the processor was at it,
+    /// not that in which it was at another thread.
+    pub(super) fn time_work<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+        let began = worked();
+        let done = work();
+        self.add(stage, worked().saturating_sub(began));
+        done
+    }
+
+    /// The same of all threads of the rayon pool that it is called in, which do
+    /// nothing else meanwhile.
+    pub(super) fn time_pool<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+        let all = || rayon::broadcast(|_| worked()).into_iter().sum::<Duration>();
+        let began = all();
+        let done = work();
+        self.add(stage, all().saturating_sub(began));
         done
     }
 
@@ -54,9 +74,58 @@ impl Stopwatches {
     }
 }
 
+/// How long the processor has been at this thread.
+#[cfg(unix)]
+fn worked() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    // Never negative.
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// How long this thread has been, since it was first asked: where it does not
+/// wait for others, how long the processor has been at it.
+#[cfg(not(unix))]
+fn worked() -> Duration {
+    thread_local!(static BORN: Instant = Instant::now());
+    BORN.with(Instant::elapsed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Keeps the processor busy for that long.
+    fn work(time: Duration) {
+        let began = worked();
+        while worked().saturating_sub(began) < time {}
+    }
+
+    #[test]
+    fn what_a_thread_waits_for_is_no_work() {
+        let watches = Stopwatches::default();
+        let (hold, held) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let wait = move || held.recv().unwrap();
+            scope.spawn(|| watches.time_work(Stage::Decoding, wait));
+            watches.time_work(Stage::Resizing, || work(Duration::from_millis(60)));
+            hold.send(()).unwrap();
+        });
+        let times = watches.times();
+        assert!(times.resizing >= Duration::from_millis(60), "{times:?}");
+        assert!(times.decoding < Duration::from_millis(30), "{times:?}");
+    }
+
+    #[test]
+    fn what_all_threads_of_a_pool_do_counts() {
+        let watches = Stopwatches::default();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let each = Duration::from_millis(20);
+        pool.install(|| {
+            watches.time_pool(Stage::Encoding, || rayon::broadcast(|_| work(each)));
+        });
+        assert!(watches.times().encoding >= 2 * each, "{:?}", watches.times());
+    }
 
     #[test]
     fn the_time_of_every_thread_counts_for_its_stage() {
