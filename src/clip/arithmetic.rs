@@ -15,8 +15,8 @@ use super::packed::Processor;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// The fastest that is within this tolerance: at present, what
-    /// [`Precision::Bf16`] says.
+    /// The fastest whose embeddings may stand beside those in f32: at present,
+    /// what bf16 says.
     #[default]
     Auto,
     /// As the weights are.
@@ -27,7 +27,7 @@ pub enum Precision {
     /// Factors of products rounded to whole numbers from -127 to 127 times a
     /// scale, one of each row of activations and of each row of weights; if the
     /// processor multiplies such, and if both towers can be packed for it. Else
-    /// what [`Precision::Bf16`] says.
+    /// what bf16 says.
     Int8,
 }
 
@@ -54,6 +54,17 @@ pub struct Arithmetic {
 }
 
 impl Arithmetic {
+    /// What a tower that can be packed is computed in on this machine: what was
+    /// asked for may need instructions that the processor lacks.
+    #[must_use]
+    pub fn here(self) -> Precision {
+        match self.processor() {
+            Some(Processor::Int8(_)) => Precision::Int8,
+            Some(Processor::Bf16(_)) => Precision::Bf16,
+            Some(Processor::Float(_)) | None => Precision::F32,
+        }
+    }
+
     /// By what towers that can be packed are computed; candle, if there is none.
     pub(super) fn processor(self) -> Option<Processor> {
         match (self.instructions, self.precision) {

@@ -207,8 +207,9 @@ impl Processor {
         }
     }
 
-    /// In f32, unless the processor is better off with candle; without AVX-512
-    /// if only AVX2 is to be used.
+    /// In f32, with vectors of AVX2 or AVX-512; without AVX-512 if only AVX2 is to
+    /// be used. Where vectors are shorter, as those of NEON are, candle is not
+    /// known to be slower.
     pub(in crate::clip) fn exact(is_limited: bool) -> Option<Self> {
         let arch = match Arch::new() {
             #[cfg(target_arch = "x86_64")]
@@ -216,7 +217,7 @@ impl Processor {
             arch => arch,
         };
         let vectors = Vectors(arch);
-        (vectors.run(Lanes) >= 4).then_some(Self::Float(Float(vectors)))
+        (vectors.run(Lanes) >= 8).then_some(Self::Float(Float(vectors)))
     }
 
     /// With products in bf16, if the processor has them.

@@ -272,7 +272,7 @@ fn tile<const R: usize>(
 mod tests {
     use super::*;
     use crate::clip::packed::INPUTS;
-    use crate::clip::packed::oracle::{noise, to_int8};
+    use crate::clip::packed::oracle::{here, noise, to_int8};
 
     fn factor(kernel: Int8, rows: &[f32], inputs: usize) -> Factor<Int8> {
         let plain = Matrix::from_rows(rows, inputs);
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_row_becomes_whole_numbers_whose_largest_is_127() {
-        let Some(kernel) = Int8::detect(Vectors::best()) else { return };
+        let Some(kernel) = here(Int8::detect(Vectors::best())) else { return };
         // More rows than are quantised together, of any size.
         let mut rows = noise(13, 11 * 192);
         for (row, size) in rows.chunks_exact_mut(192).zip([1.0, 1e-30, 1e30].iter().cycle()) {
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_half_is_rounded_to_even() {
-        let Some(kernel) = Int8::detect(Vectors::best()) else { return };
+        let Some(kernel) = here(Int8::detect(Vectors::best())) else { return };
         let mut row = vec![0.0; PANEL];
         row[..6].copy_from_slice(&[127.0, -127.0, 0.5, 1.5, -2.5, 126.5]);
         let words = whole(factor(kernel, &row, PANEL).whole().words.as_slice());
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn nothing_gives_nothing_and_what_is_no_number_no_number() {
-        let Some(kernel) = Int8::detect(Vectors::best()) else { return };
+        let Some(kernel) = here(Int8::detect(Vectors::best())) else { return };
         for small in [0.0, -0.0, 1e-45, -1e-39] {
             assert!(product(kernel, &[small; PANEL]).abs() <= 1e-37, "{small}");
         }
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn products_are_exact_but_for_their_scales() {
-        let Some(kernel) = Int8::detect(Vectors::best()) else { return };
+        let Some(kernel) = here(Int8::detect(Vectors::best())) else { return };
         for (rows, inputs) in (1..=13).map(|rows| (rows, 192)).chain([(7, 64), (2, 3072)]) {
             check(kernel, &noise(14, rows * inputs), &noise(15, 2 * PANEL * inputs), inputs);
         }
@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn the_largest_sums_that_there_can_be_are_right() {
-        let Some(kernel) = Int8::detect(Vectors::best()) else { return };
+        let Some(kernel) = here(Int8::detect(Vectors::best())) else { return };
         let alternating = |n: usize| if n.is_multiple_of(2) { 1.0 } else { -1.0 };
         let xs = [vec![1.0; INPUTS], vec![-1.0; INPUTS], (0..INPUTS).map(alternating).collect()];
         let rows = [&xs[0], &xs[1], &xs[2]].into_iter().cycle().take(PANEL);

@@ -13,10 +13,10 @@
 //!   address is computed here, and the only other one that the processor gets
 //!   is the one of a slice that is asked for and not read.
 //!
-//! Neither Miri, which stops where numbers are rounded, nor Valgrind 3.19 knows
-//! the instructions. The tests of this module and of [`super::kernel`], which
-//! hold it against the same arithmetic in whole numbers and in f64, were run
-//! under LLVM's address sanitizer.
+//! The tests of this module and of [`super::kernel`] hold it against the same
+//! arithmetic in whole numbers and in f64. Neither Miri, which stops where
+//! numbers are rounded, nor Valgrind 3.19 knows the instructions; LLVM's address
+//! sanitizer does (`tests/memory address`).
 
 #![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a processor's own instructions"))]
 
