@@ -7,7 +7,8 @@
 //! the rounds, what it makes a second, and how much of the peer's time it takes.
 //! With eight pictures follow what is left of the speed while another job keeps
 //! every core busy, of which half would be fair, and how late another program's
-//! thread wakes up meanwhile that sleeps for a millisecond.
+//! thread wakes up meanwhile that sleeps for a millisecond. Ways to compute that
+//! the processor has not, or the tower, are left out.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
@@ -16,7 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use carlens::clip::{Arithmetic, Checkpoint, Instructions, PixelValues, Precision};
+use carlens::clip::{
+    Arithmetic, Checkpoint, Instructions, PictureEncoder, PixelValues, Precision, TextEncoder,
+};
 use carlens::domain::Embedding;
 
 #[path = "../integration/support/random_checkpoint.rs"]
@@ -49,31 +52,38 @@ fn main() {
     let only: Vec<String> = std::env::args().collect();
     let is_asked = |name: &&str| only.iter().any(|argument| argument == name);
     let all = !models.iter().any(|(name, _)| is_asked(name));
+    let here: Vec<_> = WAYS.into_iter().filter(|(_, way)| way.here() == way.precision).collect();
     for (name, open) in models.iter().filter(|(name, _)| all || is_asked(name)) {
         println!("{name}");
-        pictures(open);
-        texts(open);
+        // Pictures of the compact model are in f32 throughout.
+        let is_exact = |(_, way): &&(_, Arithmetic)| way.precision == Precision::F32;
+        let exact = here.iter().filter(is_exact).copied().collect::<Vec<_>>();
+        pictures(open, if *name == "compact" { &exact } else { &here });
+        texts(open, &here);
     }
 }
 
-fn pictures(open: &dyn Fn() -> Checkpoint) {
-    let encoders = WAYS.map(|(_, way)| open().computed(way).picture_encoder(&|_| {}).unwrap());
+fn pictures(open: &dyn Fn() -> Checkpoint, ways: &[(&str, Arithmetic)]) {
+    let encoder = |way| open().computed(way).picture_encoder(&|_| {}).unwrap();
+    let encoders: Vec<_> = ways.iter().map(|(_, way)| encoder(*way)).collect();
     let checkpoint = open();
     let preprocessor = checkpoint.preprocessor();
     let pixel_values =
         |seed| preprocessor.pixel_values(&random_checkpoint::picture(seed, 224)).unwrap();
     for count in [1, 8, 32] {
         let batch: Vec<PixelValues> = (0..count).map(pixel_values).collect();
-        let runs = encoders.each_ref().map(|encoder| || encoder.embed(&batch).unwrap());
+        let batch = &batch;
+        let run = |encoder| move || PictureEncoder::embed(encoder, batch).unwrap();
+        let runs: Vec<_> = encoders.iter().map(run).collect();
         println!("picture tower, {count} at a time");
-        compare(count, &runs);
+        compare(count, ways, &runs);
         if count == 8 {
             println!("beside a job on every core, 8 at a time");
-            for ((name, _), run) in WAYS.iter().zip(&runs) {
+            for ((name, _), run) in ways.iter().zip(&runs) {
                 println!("  {name:<10} {:.2} of the speed alone", left_beside_others(run));
             }
             println!("a sleeper beside it, 8 at a time");
-            for ((name, _), run) in WAYS.iter().zip(&runs) {
+            for ((name, _), run) in ways.iter().zip(&runs) {
                 let [median, last] = lateness(run).map(|late| late.as_secs_f64() * 1e3);
                 println!("  {name:<10} wakes {median:.2} ms late, once in a hundred {last:.2} ms");
             }
@@ -138,26 +148,28 @@ fn lateness(run: &impl Fn() -> Vec<Embedding>) -> [Duration; 2] {
     })
 }
 
-fn texts(open: &dyn Fn() -> Checkpoint) {
-    let encoders = WAYS.map(|(_, way)| open().computed(way).text_encoder(&|_| {}).unwrap());
+fn texts(open: &dyn Fn() -> Checkpoint, ways: &[(&str, Arithmetic)]) {
+    let encoder = |way| open().computed(way).text_encoder(&|_| {}).unwrap();
+    let encoders: Vec<_> = ways.iter().map(|(_, way)| encoder(*way)).collect();
     for text in ["a red car", &"a red car by the sea ".repeat(12)] {
         let ids = encoders[0].input_ids(text).unwrap();
-        let runs = encoders.each_ref().map(|encoder| || vec![encoder.embed(text).unwrap()]);
+        let run = |encoder| move || vec![TextEncoder::embed(encoder, text).unwrap()];
+        let runs: Vec<_> = encoders.iter().map(run).collect();
         println!("text tower, {} input ids", ids.len());
-        compare(1, &runs);
+        compare(1, ways, &runs);
     }
 }
 
-fn compare(count: u32, runs: &[impl Fn() -> Vec<Embedding>; WAYS.len()]) {
+fn compare(count: u32, ways: &[(&str, Arithmetic)], runs: &[impl Fn() -> Vec<Embedding>]) {
     let exact = runs[0]();
-    let mut times = WAYS.map(|_| Vec::new());
+    let mut times = vec![Vec::new(); runs.len()];
     for _ in 0..ROUNDS {
         for (run, times) in runs.iter().zip(&mut times) {
             times.push(time(run));
         }
     }
-    let medians = times.map(median);
-    for (((name, _), median), run) in WAYS.iter().zip(medians).zip(runs) {
+    let medians: Vec<Duration> = times.into_iter().map(median).collect();
+    for (((name, _), median), run) in ways.iter().zip(&medians).zip(runs) {
         let cosines =
             run().into_iter().zip(&exact).map(|(one, other)| one.similarity(other).cosine());
         let least = cosines.fold(1.0, f32::min);
