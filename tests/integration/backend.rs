@@ -165,17 +165,22 @@ async fn pictures_that_are_gone_are_erased_on_request_if_they_are_few() {
 
 #[tokio::test]
 async fn a_search_is_answered_during_a_load() {
-    let scene = Scene::with(200);
-    let mut backend = scene.backend(TINY);
-    backend.send(scene.load(1)).await;
-    while !matches!(next(&mut backend).await, Event::LoadProgress(_, at) if at.walked) {}
-    backend.send(search(2, "red")).await;
-    let mut finals = Vec::new();
-    while finals.len() < 2 {
-        finals.extend(Some(next(&mut backend).await).filter(Event::is_final));
+    for by_picture in [false, true] {
+        let scene = Scene::with(200);
+        let mut backend = scene.backend(TINY);
+        backend.send(scene.load(1)).await;
+        while !matches!(next(&mut backend).await, Event::LoadProgress(_, at) if at.walked) {}
+        let picture = scene.cars().join("007.png");
+        let query = if by_picture { Query::Picture(picture) } else { Query::Text("red".into()) };
+        let id = RequestId(2);
+        backend.send(Request::Search { id, query, limit: 5, within: None }).await;
+        let mut finals = Vec::new();
+        while finals.len() < 2 {
+            finals.extend(Some(next(&mut backend).await).filter(Event::is_final));
+        }
+        assert!(matches!(finals[0], Event::SearchFinished(RequestId(2), _)), "{finals:?}");
+        assert!(matches!(finals[1], Event::LoadFinished(RequestId(1), _)), "{finals:?}");
     }
-    assert!(matches!(finals[0], Event::SearchFinished(RequestId(2), _)), "{finals:?}");
-    assert!(matches!(finals[1], Event::LoadFinished(RequestId(1), _)), "{finals:?}");
 }
 
 #[tokio::test]
