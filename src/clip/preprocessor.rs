@@ -252,8 +252,10 @@ impl Preprocessor {
         let resized = self.resized(from);
         let crop = self.crop.unwrap_or(resized);
         let axis = |n: usize| {
-            let scale = f64::from(from[n]) / f64::from(resized[n]);
-            (f64::from((resized[n] - crop[n]) / 2) * scale, f64::from(crop[n]) * scale)
+            // Divided last, which alone rounds: what keeps the whole side is no
+            // longer than that.
+            let source = |part: u32| f64::from(part) * f64::from(from[n]) / f64::from(resized[n]);
+            (source((resized[n] - crop[n]) / 2), source(crop[n]))
         };
         let ((left, width), (top, height)) = (axis(0), axis(1));
         [left, top, width, height]
@@ -398,6 +400,23 @@ mod tests {
             let level = u64::from(x.max(y)) * 255 / last;
             image::Rgb([u8::try_from(level).unwrap(); 3])
         })
+    }
+
+    #[test]
+    fn a_picture_of_any_size_is_made_as_small() {
+        let short_side = Preprocessor::from_open_clip(br#"{"preprocess_cfg": {}}"#, 224).unwrap();
+        let models = [squash(224), squash(192), short_side];
+        for model in models {
+            for side in 1..=4096 {
+                for from in [[side, side], [side, side + 7], [side + 7, side]] {
+                    let [left, top, width, height] = model.source_box(from);
+                    assert!(left >= 0.0 && left + width <= f64::from(from[0]), "{from:?}");
+                    assert!(top >= 0.0 && top + height <= f64::from(from[1]), "{from:?}");
+                }
+            }
+            let small = model.crop(&ramp(225, 900)).unwrap();
+            assert_eq!([small.width(), small.height()], model.side([225, 900]));
+        }
     }
 
     #[test]
