@@ -10,10 +10,17 @@ from captions import BODY_LIST, COLOUR_LIST, F as FI, FIELDS, TAG_LIST, with_tag
 from model import tokenize
 from words import BODIES, COLOURS, TAG_WORDS, base_model, make_words
 
-MIX = {"stanford": 0.45, "vcor": 0.15, "brand3": 0.04, "recolour": 0.11, "imagenet": 0.04, "tiny": 0.06, "render": 0.15}
-RARE = {"stanford": ("body", "colour"), "vcor": ("colour",)}  # of which labels the rare values are drawn more often
+MIX = {"stanford": 0.44, "vcor": 0.14, "brand3": 0.06, "recolour": 0.11, "imagenet": 0.04, "tiny": 0.06, "render": 0.15}
+RARE = {"stanford": ("body", "colour"), "vcor": ("colour",), "brand3": ("colour",)}  # of which labels the rare values are drawn more often
 WEIGHT = {"colour": 2.0, "make": 1.2, "model": 1.5, "body": 1.6, "year": 0.5, "cls": 1.0}
 THINGS_IN_BANK = 96
+
+
+def model_of(row):
+    """Make and model, or the shape of a rendered car; None where nobody knows."""
+    if row["src"] == "render":
+        return "render", row["shape"]
+    return (row["make"], base_model(row["model"])) if row.get("model") else None
 
 
 class Sampler:
@@ -24,8 +31,8 @@ class Sampler:
         self.by, self.of_model = {s: [] for s in MIX}, {}
         for i, r in enumerate(rows):
             self.by[r["src"]].append(i)
-            if r.get("model"):
-                self.of_model.setdefault((r["make"], base_model(r["model"])), []).append(i)
+            if (model := model_of(r)):
+                self.of_model.setdefault(model, []).append(i)
         self.sources = [s for s in MIX if self.by[s]]
         self.rows = rows
         self.weights = {}
@@ -40,8 +47,8 @@ class Sampler:
             i = rng.choices(self.by[s], self.weights.get(s))[0]
             out.append(i)
             r = self.rows[i]
-            if r.get("model") and len(out) < n and rng.random() < 0.8:
-                out.append(rng.choice(self.of_model[r["make"], base_model(r["model"])]))
+            if (model := model_of(r)) and len(out) < n and rng.random() < 0.8:
+                out.append(rng.choice(self.of_model[model]))
         return out
 
 

@@ -20,6 +20,8 @@ ROWS = [
     ("picture to picture, same make and model first, val", "picture to picture: the first is of the same make and model"),
     ("picture to picture, same make and model in another colour before any other car of the same colour, val",
      "… and in another colour, before any other car of the colour asked with"),
+    ("picture to picture, same shape first, renders", "picture to picture, rendered cars: another car of the same shape first"),
+    ("picture to picture, same body first, gallery", "the same, body type, demo gallery"),
     ("colour of 14, vcor test, wide", "wide photos: colour"),
     ("colour of 14, val, wide", "wide photos: colour, named by looking"),
     ("body of 9, val, wide", "wide photos: body type"),
@@ -29,7 +31,7 @@ ROWS = [
     ("picture to picture, same make and model first, val, wide", "wide photos: picture to picture"),
     ("thing of 200, tiny-imagenet", "thing of 200 that are no cars (64 px)"),
 ] + [(f"queries, {k}, hit@1", f"`queries.tsv`, {k}: first") for k in (
-    "plain", "synonym", "british", "american", "plural", "order", "misspelt", "partial", "sentence", "all about cars")]
+    "plain", "synonym", "british", "american", "plural", "order", "misspelt", "partial", "sentence", "all about cars", "those that are no caption")]
 
 figures = json.load(open(sys.argv[1]))["figures"]
 print("| figure | share | 95 % interval | cases |\n|---|---|---|---|")

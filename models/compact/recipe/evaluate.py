@@ -9,12 +9,11 @@ import json, math, os, random, sys
 import numpy as np, torch
 from PIL import Image
 from tokenizers import Tokenizer
-from augment import place
-from captions import Attributes, BODY_LIST, COLOUR_LIST, load_meta, with_tags
+from captions import Attributes, BODY_LIST, COLOUR_LIST, load_meta, load_queries, with_tags
 from model import load, tokenize
 from words import BODIES, base_model, make_words
 
-C, HERE = "cache", os.path.dirname(os.path.abspath(__file__))
+C, CAPTIONS = "cache", 100_000
 GALLERY = os.environ.get("GALLERY")
 GALLERY_BODY = {"sedan": "sedan", "station wagon": "wagon", "hatchback": "hatchback", "electric hatchback": "hatchback", "sports coupe": "coupe",
                 "convertible (two-seat roadster)": "convertible", "convertible": "convertible", "SUV": "SUV", "off-road SUV with spare wheel": "SUV",
@@ -51,9 +50,17 @@ def make_word(m):
 
 
 def wide(rows, images, pool):
-    """Every picture as the smaller part of a wide photo; the same photos on every run."""
-    rng = random.Random(7)
-    return [np.asarray(place(Image.fromarray(images[r["row"]]), r["w"] / r["h"], pool, 224, rng)) for r in rows]
+    """Every picture inside a photo of something else, one and a half times as wide as high, of which it takes about half the width
+    (0.4 to 0.7) and at most nine tenths of the height; the same photos on every run."""
+    rng, out = random.Random(7), []
+    for r in rows:
+        photo = Image.fromarray(pool[rng.randrange(len(pool))]).resize((224, 224), Image.BILINEAR)
+        w = rng.uniform(0.4, 0.7)
+        h = w / (r["w"] / r["h"]) * 1.5
+        w, h = (int(224 * min(x, x * 0.9 / h)) for x in (w, h))
+        photo.paste(Image.fromarray(images[r["row"]]).resize((w, h), Image.BILINEAR), (rng.randint(0, 224 - w), rng.randint(0, 224 - h)))
+        out.append(np.asarray(photo))
+    return out
 
 
 def gallery():
@@ -101,6 +108,11 @@ def report(model, tok, A, size):
         for n in (1, 5):
             res[f"{name}, hit@{n}"] = share([any(i in g for i in t[:n]) for t, g in zip(top, groups.values())])
 
+    def like_itself(name, img, rows, cars, field):
+        """Is the nearest picture of another car like the one asked with?"""
+        s = img @ img.T - 9 * torch.tensor([[a == b for b in cars] for a in cars])
+        res[name] = share(rows[s[i].argmax()][field] == r[field] for i, r in enumerate(rows) if r[field])
+
     colour_text, body_text = lambda c: f"a {c} car", lambda b: f"a photo of a {BODIES[b][0]}"
     colour_make = lambda c, m: f"{c} {make_word(m)}"
     colour_body = lambda c, b: f"{c} {BODIES[b][0]}"
@@ -140,15 +152,17 @@ def report(model, tok, A, size):
         zero_shot("colour of 14, renders", ir, [r["colour"] for r in renders], COLOUR_LIST, colour_text, True)
         bodied = [i for i, r in enumerate(renders) if r["body"]]
         zero_shot("body of 9, renders", ir[bodied], [renders[i]["body"] for i in bodied], BODY_LIST, body_text, True)
+        like_itself("picture to picture, same shape first, renders", ir, renders, [r["file"].split("-")[0] for r in renders], "shape")
         retrieval("'<colour> <body>', renders", renders, ir, lambda r: (r["colour"], r["body"]), colour_body)
     if GALLERY:
         rows, arrays = gallery()
         ig = embed_images(model, arrays, size)
         zero_shot("colour of 14, gallery", *of_known(ig, rows, "colour"), COLOUR_LIST, colour_text)
         zero_shot("body of 9, gallery", *of_known(ig, rows, "body"), BODY_LIST, body_text, True)
+        like_itself("picture to picture, same body first, gallery", ig, rows, [r["name"] for r in rows], "body")
         retrieval("'<colour> <body>', gallery", rows, ig, lambda r: (r["colour"], r["body"]), colour_body)
 
-    asked(res, model, tok, val + vcor + renders, torch.cat([iv, ic] + ([ir] if renders else [])))
+    asked(res, model, tok, A, val + vcor + renders, torch.cat([iv, ic] + ([ir] if renders else [])))
     return res
 
 
@@ -157,9 +171,20 @@ def of_known(img, rows, field):
     return img[known], [rows[i][field] for i in known]
 
 
-def asked(res, model, tok, rows, img):
+def said(A, texts):
+    """Those of the texts that are captions in training word for word, of three times CAPTIONS."""
+    rng, texts, found = random.Random(0), set(texts), set()
+    rows = [with_tags(r) for r in json.load(open(f"{C}/labelled.json")) if r["split"] == "train"]
+    for _ in range(CAPTIONS):
+        for caption in (A.caption(rng.choice(rows), rng), A.invented(rng), A.thing(rng)):
+            found |= texts & {caption.text, caption.core}
+    return found
+
+
+def asked(res, model, tok, A, rows, img):
     """queries.tsv over all test pictures of cars: is the first one right (pictures whose labels cannot tell are left out)?"""
-    queries = [l.rstrip("\n").split("\t") for l in open(f"{HERE}/queries.tsv") if l[0] != "#"]
+    queries = load_queries()
+    in_training = said(A, [q[1] for q in queries])
     rows = [with_tags(r) for r in rows]
     cos = embed_texts(model, tok, [q[1] for q in queries]) @ img.T
 
@@ -174,10 +199,11 @@ def asked(res, model, tok, rows, img):
         return r[field] == value if r.get(field) else None
 
     cars = torch.tensor([r["src"] != "vcor" for r in rows])  # a few pictures of that set show no car
-    kinds, best, wrong = {}, {}, []
+    kinds, best, wrong, unsaid, far_unsaid = {}, {}, [], [], []
     for (kind, text, want), c in zip(queries, cos):
         if want == "-":
             best.setdefault("far", []).append(c[cars].max().item())
+            far_unsaid.append(text not in in_training)
             continue
         want = [w.split("=") for w in parts(want)]
         told = [[shows(r, f, v) for f, v in want] for r in rows]
@@ -189,17 +215,21 @@ def asked(res, model, tok, rows, img):
         c = c.masked_fill(unknown, -2)
         hit = fit[c.argmax()].item()
         kinds.setdefault(kind, []).append(hit)
+        if text not in in_training:
+            unsaid.append(hit)
         best.setdefault("car", []).append(c.max().item())
         if not hit:
             wrong.append(text)
     for k, hits in kinds.items():
         res[f"queries, {k}, hit@1"] = share(hits)
     res["queries, all about cars, hit@1"] = share(sum(kinds.values(), []))
+    res["queries, those that are no caption, hit@1"] = share(unsaid)
     res["queries, answered wrongly"] = wrong
     car, far = (np.array(best[k]) for k in ("car", "far"))
     res["best cosine, car queries: 1 %, 5 %, median"] = [round(float(v), 3) for v in np.percentile(car, [1, 5, 50])]
     res["best cosine, other things: median, 95 %, highest"] = [round(float(v), 3) for v in (np.median(far), np.percentile(far, 95), far.max())]
     res["other things below 95 % of the car queries"] = share(far < np.percentile(car, 5))
+    res["other things that are no caption below 95 % of the car queries"] = share(far[far_unsaid] < np.percentile(car, 5))
     for text in ("dog", "aeroplane", "tree"):
         i = [q[1] for q in queries].index(text)
         res[f"best cosine, '{text}'"] = round(cos[i][cars].max().item(), 3)

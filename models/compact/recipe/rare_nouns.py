@@ -3,7 +3,7 @@
 import random
 import numpy as np
 
-CAPTIONS, FEW = 20000, 20
+CAPTIONS, FEW = 60000, 20
 KINDS = {"05", "13", "20"}  # as in lexnames(5WN)
 
 

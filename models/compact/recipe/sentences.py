@@ -17,21 +17,26 @@ WHERE = ["next to the bakery", "behind the museum", "at the harbour", "on a narr
          "beside a fence", "in an empty lot", "near the airport", "outside the supermarket", "on the way to the lake", "opposite the church", "in a long queue", "at the market",
          "in the middle of nowhere", "close to the border", "on a sunny afternoon", "late at night", "last autumn", "two years ago", "on tuesday", "during the holidays", "at noon",
          "with its doors open", "with dirty windows", "with the lights on", "without number plates", "covered with leaves", "from behind", "from above", "as large as possible"]
+# the same with any noun: no word that merely stands beside a car makes it none
+SCENES = ["next to a {}", "beside the {}", "behind some {}", "near a {}", "in front of the {}", "at the {}", "with a {} on the roof", "after the {}", "before the {}", "for my {}",
+          "with the {} in the background", "because of the {}", "full of {}", "while the {} was there", "when the {} had gone", "and a {}", "where the {} meets the {}", "under the {}",
+          "along the {}", "instead of the {}", "between a {} and a {}", "without any {}", "like the {} of my {}", "on the day of the {}"]
 
 
 def article(thing):
     return ("an " if thing[0] in "aeio" else "a ") + thing
 
 
-def around(thing, rng):
-    """A sentence around the thing."""
+def around(thing, nouns, rng):
+    """A sentence around the thing, in which some of the nouns occur as well."""
     name = rng.choice([article(thing), article(thing), "the " + thing, "some " + thing, "this " + thing, "that " + thing])
     out = rng.choice([f"{rng.choice(ASK)} {name}", f"{rng.choice(ASK)} {name}", f"{rng.choice(WHO)} {rng.choice(DID)} {name}",
                       f"{rng.choice(SAID)} {rng.choice(AND)} {rng.choice(WHO)} {rng.choice(DID)} {name}", f"{rng.choice(SAID)} {rng.choice(AND)} {rng.choice(ASK)} {name}"])
     if rng.random() < 0.4:
         out += rng.choice([" that ", " which "]) + f"{rng.choice(WHO)} {rng.choice(DID)}"
     for _ in range(rng.choice([0, 1, 1, 2])):
-        out += " " + rng.choice(WHERE)
+        scene = rng.choice(WHERE if rng.random() < 0.4 else SCENES)
+        out += " " + scene.format(*(rng.choice(nouns) for _ in range(scene.count("{}"))))
     if rng.random() < 0.5:
         out += f" {rng.choice(AND)} {rng.choice(SAID)}"
     return out

@@ -10,7 +10,7 @@ mouse|squirrel|deer|whale|dolphin|shark|fish|crab|lobster|octopus|turtle|snake|l
 pony|puppies playing|a flock of birds|a swarm of bees|goldfish in a bowl|cattle in a field
 flower|rose bush|sunflower|grass|forest|jungle|leaf|mushroom|cactus|palm|oak|garden|vineyard|wheat field|mountain|hill|valley|river|lake|waterfall
 ocean|wave|island|desert|volcano|glacier|cave|cliff|cloud|rainbow|lightning|thunderstorm|the moon|stars|galaxy|the sun|northern lights|fog over hills
-sunset over the sea|snow covered peaks|a beach with palms|autumn leaves|a pond with ducks
+beach|snow|harbour|road|street|motorway|petrol station|car keys|town|village|supermarket|bakery|river bank|sunset over the sea|snow covered peaks|a beach with palms|autumn leaves|a pond with ducks
 bread|cheese|butter|egg|rice|pasta|soup|salad|sandwich|burger|steak|sausage|sushi|taco|cake|chocolate|cookie|doughnut|ice cream|apple|pear|grape
 cherry tomatoes|potato|carrot|onion|garlic|pepper|tea|beer|wine|whisky|orange juice|glass of milk|bottle of water|breakfast|birthday cake|bowl of fruit
 man|woman|boy|girl|baby|child|mother|father|uncle|sister|neighbour|family portrait|bride|wedding|doctor|nurse|teacher|soldier|farmer|cook|dancer|singer|athlete|king|queen|crowd of people

@@ -5,13 +5,14 @@ The end token has the highest id, so 'argmax of the ids' finds it (as CLIP imple
 import random
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from captions import Attributes, load_meta, with_tags
+from wordnet import synsets
 
 VOCAB = 4096
 meta = load_meta()
 A, rng = Attributes(meta), random.Random(0)
 corpus = [A.caption(with_tags(r), rng)[0] for r in meta for _ in range(2)] + [A.invented(rng)[0] for _ in range(60000)]
-for line in open("data/tiny_imagenet200/words.txt"):  # WordNet nouns = general English words
-    corpus += line.rstrip("\n").split("\t")[1].split(", ")
+for _, lemmas, _, _ in synsets("data/wordnet"):  # general English words
+    corpus += [lemma.replace("_", " ") for lemma in lemmas]
 
 t = Tokenizer(models.BPE())
 t.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()])

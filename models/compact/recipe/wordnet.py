@@ -3,10 +3,10 @@
 
 def narrower(folder, lemma):
     """The lemmas of a noun and of all kinds of it."""
-    synsets = {s: (words, kinds) for s, words, kinds, _ in _synsets(folder)}
-    lemmas, below = set(), [s for s, (words, _) in synsets.items() if lemma in words]
+    known = {s: (words, kinds) for s, words, kinds, _ in synsets(folder)}
+    lemmas, below = set(), [s for s, (words, _) in known.items() if lemma in words]
     while below:
-        words, kinds = synsets[below.pop()]
+        words, kinds = known[below.pop()]
         lemmas.update(words)
         below += kinds
     return lemmas
@@ -14,7 +14,7 @@ def narrower(folder, lemma):
 
 def common(folder):
     """Nouns that occur in WordNet's own texts -> (lemma, which of its files has the first meaning, as in lexnames(5WN))."""
-    files = {s: file for s, _, _, file in _synsets(folder)}
+    files = {s: file for s, _, _, file in synsets(folder)}
     for line in open(f"{folder}/index.noun"):
         if line[0] != " ":
             # lemma, part of speech, number of meanings, number of pointers, the pointers, number of meanings, how many occur, the meanings
@@ -24,7 +24,7 @@ def common(folder):
                 yield fields[0], files[first]
 
 
-def _synsets(folder):
+def synsets(folder):
     """(offset, lemmas, offsets of kinds of it, file) of each."""
     for line in open(f"{folder}/data.noun"):
         if line[0] != " ":

@@ -7,20 +7,20 @@ Everything here is plain world knowledge typed by hand; nothing is derived from 
 COLOURS = {
     "black": ["black", "black", "black", "jet black", "matte black", "ebony", "midnight black"],
     "white": ["white", "white", "white", "pearl white", "snow white", "ivory", "bright white"],
-    "silver": ["silver", "silver", "silver", "metallic silver", "silvery"],
-    "grey": ["grey", "gray", "grey", "gray", "charcoal", "gunmetal", "graphite", "slate grey", "dark grey", "dark gray"],
+    "silver": ["silver", "silver", "silver", "metallic silver", "silvery", "platinum"],
+    "grey": ["grey", "gray", "grey", "gray", "charcoal", "gunmetal", "graphite", "anthracite", "slate grey", "dark grey", "dark gray"],
     "red": ["red", "red", "red", "red", "crimson", "scarlet", "ruby", "cherry red", "bright red", "dark red",
-            "burgundy", "maroon"],
+            "burgundy", "maroon", "wine red", "bordeaux", "claret"],
     "blue": ["blue", "blue", "blue", "blue", "navy", "navy blue", "azure", "sky blue", "light blue", "dark blue",
-             "royal blue", "cobalt", "baby blue"],
+             "royal blue", "cobalt", "baby blue", "turquoise", "cyan"],
     "green": ["green", "green", "green", "emerald", "lime green", "lime", "olive", "dark green", "forest green",
-              "racing green", "light green"],
+              "racing green", "light green", "teal", "mint green", "jade green"],
     "yellow": ["yellow", "yellow", "yellow", "lemon yellow", "canary yellow", "bright yellow", "mustard"],
     "orange": ["orange", "orange", "orange", "tangerine", "bright orange", "amber", "burnt orange"],
     "purple": ["purple", "purple", "purple", "violet", "lilac", "lavender", "plum", "dark purple"],
     "pink": ["pink", "pink", "pink", "hot pink", "rose", "magenta", "fuchsia", "light pink"],
-    "brown": ["brown", "brown", "brown", "chocolate", "dark brown", "coffee brown", "bronze"],
-    "beige": ["beige", "beige", "tan", "cream", "sand", "champagne", "beige"],
+    "brown": ["brown", "brown", "brown", "chocolate", "dark brown", "coffee brown", "bronze", "copper", "mahogany"],
+    "beige": ["beige", "beige", "tan", "tan", "cream", "sand", "champagne", "beige"],
     "gold": ["gold", "gold", "golden", "gold coloured"],
 }
 # pairs that even people mix up: neither positive nor negative for each other
@@ -32,11 +32,11 @@ BODIES = {
     "coupe": ["coupe", "coupe", "coupe", "two-door coupe", "2 door car", "coupé"],
     "convertible": ["convertible", "convertible", "cabriolet", "roadster", "ragtop", "cabrio", "open-top car",
                     "soft top", "spyder", "drop top", "drophead", "car without a roof"],
-    "pickup": ["pickup", "pickup truck", "truck", "pick-up", "pickup", "pick-up truck", "ute", "flatbed truck"],
+    "pickup": ["pickup", "pickup truck", "truck", "pick-up", "pickup", "pick-up truck", "ute", "flatbed truck", "lorry"],
     "hatchback": ["hatchback", "hatchback", "hatch", "five-door hatchback", "hatchback car"],
-    "van": ["van", "van", "cargo van", "passenger van", "delivery van", "panel van", "minibus", "commercial van"],
-    "wagon": ["wagon", "station wagon", "estate", "estate car", "wagon"],
-    "minivan": ["minivan", "minivan", "mpv", "people carrier", "family van", "people mover"],
+    "van": ["van", "van", "cargo van", "passenger van", "delivery van", "panel van", "minibus", "commercial van", "camper van", "camper"],
+    "wagon": ["wagon", "station wagon", "estate", "estate car", "wagon", "shooting brake"],
+    "minivan": ["minivan", "minivan", "mpv", "people carrier", "family van", "people mover", "seven seater"],
 }
 # what a body type is for, or looks like
 BODY_HINTS = {
@@ -52,6 +52,10 @@ BODY_HINTS = {
     "minivan": ["with seven seats", "seats seven", "with three rows of seats", "for a big family", "for six children", "with seats for everybody"],
 }
 SOFT_BODIES = [("van", "minivan")]
+# parts of cars, and colours that no list above has: neither a car nor anything else
+CAR_PARTS = """headlight headlights tire tires tyre tyres bonnet hood boot trunk windshield windscreen fender bumper motor engine wheel wheels chrome
+chassis gear gearbox brake brakes exhaust mirror mirrors seat seats steering driver drivers traffic transport vehicle vehicles door doors window windows roof bed
+coral salmon mint jade russet ash coal honey peach khaki apricot rust colour color shade tint fleet garage parking"""
 
 # make (as in labels.csv) -> spoken names
 MAKE_WORDS = {
@@ -102,12 +106,12 @@ TAG_WORDS = {
     "muscle": ["muscle car", "american muscle car"],
     "offroad": ["off-road vehicle", "offroad car", "all-terrain vehicle"],
     "electric": ["electric car", "ev", "electric vehicle", "battery electric car"],
-    "old": ["old car", "classic car", "vintage car", "older car", "1990s car", "retro car", "oldtimer"],
+    "old": ["old car", "classic car", "vintage car", "older car", "1990s car", "retro car", "oldtimer", "old banger", "jalopy"],
     "crew cab": ["crew cab pickup", "crew cab truck", "double cab pickup"],
     "extended cab": ["extended cab pickup", "extended cab truck"],
     "regular cab": ["regular cab pickup", "single cab truck"],
     "taxi": ["taxi", "cab", "taxicab", "minicab"],
-    "police": ["police car", "cop car", "patrol car", "police cruiser"],
+    "police": ["police car", "cop car", "cop car", "squad car", "patrol car", "police cruiser", "police"],
     "ambulance": ["ambulance", "ambulance van", "emergency ambulance"],
     "fire": ["fire engine", "fire truck", "fire brigade vehicle"],
 }
