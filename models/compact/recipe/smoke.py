@@ -51,7 +51,8 @@ for split in ("train", "test"):
     with open(f"{work}/render/{split}/labels.jsonl", "w") as f:
         for name in names[:20]:
             shutil.copy(f"{STATIC}/images/{name}", f"{work}/render/{split}/{name}")
-            f.write(json.dumps(dict(file=name, split=split, body="sedan", colour=labels[name]["colour"].split(" ")[-1], tags=["old"])) + "\n")
+            f.write(json.dumps(dict(file=name, split=split, body="sedan", shape="sedan", colour=labels[name]["colour"].split(" ")[-1],
+                                    tags=["old"])) + "\n")
 shutil.copy(f"{HERE}/../tokenizer.json", f"{work}/cache/tokenizer.json")
 
 
