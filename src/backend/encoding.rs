@@ -30,10 +30,8 @@ impl Encoding {
         watches: &Arc<Stopwatches>,
     ) {
         debug_assert!(self.is_idle());
-        let (session, reporter) = (Arc::clone(session), reporter.clone());
-        let watches = Arc::clone(watches);
-        let embedded = async move { embed(&session, batch, &reporter, watches).await };
-        self.0 = Some(embedded.boxed());
+        let (session, watches) = (Arc::clone(session), Arc::clone(watches));
+        self.0 = Some(embed(session, batch, reporter.clone(), watches).boxed());
     }
 
     /// The batch in hand, once it is embedded, or `None` if there is none. The
@@ -46,14 +44,14 @@ impl Encoding {
 }
 
 async fn embed(
-    session: &Session,
+    session: Arc<Session>,
     pictures: Vec<Picture>,
-    reporter: &Reporter,
+    reporter: Reporter,
     watches: Arc<Stopwatches>,
 ) -> Result<Vec<Record>, Failure> {
     let (values, rest): (Vec<_>, Vec<_>) =
         pictures.into_iter().map(|p| (p.values, (p.id, p.stamp, p.pixels))).unzip();
-    let embeddings = session.model.embed_pictures(values, reporter, watches).await;
+    let embeddings = session.model.embed_pictures(values, &reporter, watches).await;
     let embeddings = embeddings.map_err(|e| Failure::new("embedding pictures", &e))?;
     let records = rest.into_iter().zip(embeddings).map(|((id, stamp, pixels), embedding)| Record {
         id,

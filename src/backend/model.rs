@@ -88,10 +88,8 @@ impl Model {
         reporter: &Reporter,
     ) -> Result<Embedding, Error> {
         let Shared { towers, queries, .. } = &*self.0;
-        let reading = towers.text.reading.subscribe();
-        let towers = Arc::clone(towers);
-        let answer = answer(queries, move || towers.text()?.embed(&text));
-        self.reporting(reading, reporter, answer).await
+        let embed = move |towers: &Towers| towers.text()?.embed(&text);
+        self.answer(queries, &towers.text, reporter, embed).await
     }
 
     /// The embedding of a picture that is searched for.
@@ -101,10 +99,8 @@ impl Model {
         reporter: &Reporter,
     ) -> Result<Embedding, Error> {
         let Shared { towers, queries, .. } = &*self.0;
-        let reading = towers.picture.reading.subscribe();
-        let towers = Arc::clone(towers);
-        let answer = answer(queries, move || towers.picture()?.embed(&[picture]));
-        let mut embeddings = self.reporting(reading, reporter, answer).await?;
+        let embed = move |towers: &Towers| towers.picture()?.embed(&[picture]);
+        let mut embeddings = self.answer(queries, &towers.picture, reporter, embed).await?;
         embeddings.pop().ok_or(Error::Gone)
     }
 
@@ -116,11 +112,23 @@ impl Model {
         watches: Arc<Stopwatches>,
     ) -> Result<Vec<Embedding>, Error> {
         let Shared { towers, batches, .. } = &*self.0;
-        let reading = towers.picture.reading.subscribe();
-        let towers = Arc::clone(towers);
-        let embed = move || towers.picture()?.embed(&batch);
-        let answer = answer(batches, move || watches.time_pool(Stage::Encoding, embed));
-        self.reporting(reading, reporter, answer).await
+        let embed = move |towers: &Towers| {
+            watches.time_pool(Stage::Encoding, || towers.picture()?.embed(&batch))
+        };
+        self.answer(batches, &towers.picture, reporter, embed).await
+    }
+
+    /// What `work` gives on `threads`, which may have to read `tower` first.
+    async fn answer<E, T: Send + 'static>(
+        &self,
+        threads: &ThreadPool,
+        tower: &Lazy<E>,
+        reporter: &Reporter,
+        work: impl FnOnce(&Towers) -> Result<T, clip::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let reading = tower.reading.subscribe();
+        let towers = Arc::clone(&self.0.towers);
+        self.reporting(reading, reporter, answer(threads, move || work(&towers))).await
     }
 
     /// Waits for `answer`, and meanwhile tells how far the tower is read.
@@ -228,9 +236,9 @@ impl<T> Lazy<T> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc;
-
     use std::num::NonZero;
+
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::backend::{Priority, RequestId};

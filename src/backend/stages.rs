@@ -24,9 +24,7 @@ impl Stopwatches {
     /// database.
     pub(super) fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
-        let done = work();
-        self.add(stage, began.elapsed());
-        done
+        self.time_by(|| began.elapsed(), stage, work)
     }
 
     /// The same of what is waited for.
@@ -40,19 +38,25 @@ impl Stopwatches {
     /// What `work` gives. What counts is the time that the processor was at it,
     /// not that in which it was at another thread.
     pub(super) fn time_work<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
-        let began = worked();
-        let done = work();
-        self.add(stage, worked().saturating_sub(began));
-        done
+        self.time_by(worked, stage, work)
     }
 
     /// The same of all threads of the rayon pool that it is called in, which do
     /// nothing else meanwhile.
     pub(super) fn time_pool<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
-        let all = || rayon::broadcast(|_| worked()).into_iter().sum::<Duration>();
-        let began = all();
+        self.time_by(|| rayon::broadcast(|_| worked()).into_iter().sum(), stage, work)
+    }
+
+    /// The same by a clock.
+    fn time_by<T>(
+        &self,
+        clock: impl Fn() -> Duration,
+        stage: Stage,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        let began = clock();
         let done = work();
-        self.add(stage, all().saturating_sub(began));
+        self.add(stage, clock().saturating_sub(began));
         done
     }
 

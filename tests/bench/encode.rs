@@ -22,6 +22,7 @@ use carlens::clip::{
 };
 use carlens::domain::Embedding;
 
+mod others;
 #[path = "../integration/support/random_checkpoint.rs"]
 mod random_checkpoint;
 
@@ -91,11 +92,10 @@ fn pictures(open: &dyn Fn() -> Checkpoint, ways: &[(&str, Arithmetic)]) {
     }
 }
 
-/// The speed beside as many busy threads as there are cores, by that alone; the
-/// median of rounds in turn.
+/// What is left of the speed beside others.
 fn left_beside_others(run: &impl Fn() -> Vec<Embedding>) -> f64 {
     const WHILE: Duration = Duration::from_secs(1);
-    let rate = || {
+    others::speed_left(ROUNDS, || {
         let began = Instant::now();
         let mut runs = 0.0;
         while began.elapsed() < WHILE {
@@ -103,25 +103,7 @@ fn left_beside_others(run: &impl Fn() -> Vec<Embedding>) -> f64 {
             runs += 1.0;
         }
         runs / began.elapsed().as_secs_f64()
-    };
-    let beside = || {
-        let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for _ in 0..thread::available_parallelism().unwrap().get() {
-                scope.spawn(|| {
-                    while !is_over.load(Ordering::Relaxed) {
-                        std::hint::black_box(());
-                    }
-                });
-            }
-            let rate = rate();
-            is_over.store(true, Ordering::Relaxed);
-            rate
-        })
-    };
-    let mut left: Vec<f64> = (0..ROUNDS).map(|_| beside() / rate()).collect();
-    left.sort_by(f64::total_cmp);
-    left[left.len() / 2]
+    })
 }
 
 /// The median and the 99th percentile of how late it wakes.

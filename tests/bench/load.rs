@@ -22,13 +22,14 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use image::imageops::FilterType;
 
 mod command;
 mod demo;
+mod others;
 #[path = "../integration/support/random_checkpoint.rs"]
 mod random_checkpoint;
 mod stages;
@@ -107,45 +108,13 @@ fn embed(home: &Path, folder: &Path, model: &Path, checkpoint: &Checkpoint) {
     print_stages(run, count, Alone::of(folder, checkpoint));
 }
 
-/// The speed of a load beside as many busy processes as there are cores, by that
-/// alone; the median of rounds in turn.
+/// What is left of the speed of a load beside others.
 fn beside_others(home: &Path, folder: &Path, model: &Path) -> f64 {
-    let elapsed = || {
+    others::speed_left(ROUNDS_BESIDE, || {
         let run = load(home, folder, model);
         fs::remove_dir_all(home).unwrap();
-        run.last["elapsed_seconds"].as_f64().unwrap()
-    };
-    let mut left: Vec<f64> = (0..ROUNDS_BESIDE)
-        .map(|_| {
-            let alone = elapsed();
-            let others = Busy::on_every_core();
-            let beside = elapsed();
-            drop(others);
-            alone / beside
-        })
-        .collect();
-    left.sort_by(f64::total_cmp);
-    left[left.len() / 2]
-}
-
-/// Processes that do nothing but take time, until they are dropped.
-struct Busy(Vec<Child>);
-
-impl Busy {
-    fn on_every_core() -> Self {
-        let start = |_| Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
-        Self((0..stages::cores()).map(start).collect())
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        for process in &mut self.0 {
-            // It has nothing to lose.
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
+        1.0 / run.last["elapsed_seconds"].as_f64().unwrap()
+    })
 }
 
 /// The parts of a load, and what they could reach.

@@ -95,6 +95,8 @@ class Labels:
         self.A = A
         v, tags, known = zip(*(A.image(r) for r in rows))
         self.v, self.tags, self.known = np.stack(v), np.array(tags), np.array(known)
+        models = {m: i for i, m in enumerate(sorted({model_of(r) for r in rows} - {None}), 1)}
+        self.model = np.where(self.v[:, FI["car"]] < 0, -1, [models.get(model_of(r), 0) for r in rows])
         self.guessed = np.array([r["src"] in ("stanford", "brand3") and not r.get("looked_at") for r in rows])
 
     def captions(self, at, con, con_tags):
@@ -103,8 +105,8 @@ class Labels:
         return torch.from_numpy(pos), torch.from_numpy(neg)
 
     def same_model(self, at, others):
-        """-> which pictures show the same make and model, and which surely do not, both boolean [pictures, others]."""
-        a, b = self.v[at, FI["model"]][:, None], self.v[others, FI["model"]]
+        """-> which pictures show the same make and model, or shape, and which surely do not, both boolean [pictures, others]."""
+        a, b = self.model[at][:, None], self.model[others]
         return torch.from_numpy((a == b) & (a > 0)), torch.from_numpy((a != b) & (a != 0) & (b != 0))
 
     def car(self, at):

@@ -31,7 +31,6 @@ SUFFIX = [""] * 14 + [" on the road", " parked", " on the street", " outside", "
                       " for a family with two children", " with clean paint and nice wheels", " seen from the side"]
 SENTENCES, SLIPS = 0.12, 0.1  # share of captions that are a whole sentence; that are misspelt
 NOUN = ["car"] * 6 + ["vehicle", "automobile", "auto", "one"]
-SHAPES = ["beetle", "convertible", "coupe", "electric", "hatchback", "minivan", "offroad", "panelvan", "pickup", "roadster", "sedan", "suv", "van", "wagon"]
 HINTS = 0.1  # share of captions that describe the body type instead of naming it
 
 
@@ -58,10 +57,15 @@ def misspelt(text, rng):
     return " ".join(words)
 
 
+def load_table(name):
+    """The lines of a .tsv file beside this one, but for the comments."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+    return [l.rstrip("\n").split("\t") for l in open(path) if l[0] != "#"]
+
+
 def load_queries():
     """The evaluation's queries: kind, text, and what the picture must show, "-" if no car fits."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "queries.tsv")
-    return [l.rstrip("\n").split("\t") for l in open(path) if l[0] != "#"]
+    return load_table("queries.tsv")
 
 
 def load_meta(path="cache/meta.json"):
@@ -129,9 +133,8 @@ class Attributes:
         if r.get("model"):
             v[F["model"]] = self.ids["model"][(r["make"], base_model(r["model"]))]
             v[F["year"]] = self.ids["year"][r["year"]]
-        elif r["src"] == "render":  # an invented car: no maker built it, but others have its shape
-            v[[F["make"], F["year"]]] = -1
-            v[F["model"]] = len(self.models) + 1 + SHAPES.index(r["shape"])
+        elif r["src"] == "render":  # an invented car: no maker built it
+            v[[F["make"], F["model"], F["year"]]] = -1
         return v, self.bits(with_tags(r).get("tags", ())), bool(r.get("model")) or r["src"] == "render"
 
     @staticmethod

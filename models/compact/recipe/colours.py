@@ -1,10 +1,10 @@
 """A colour classifier on the frozen features (trained on vcor9 only), then pseudo colour labels for Stanford and
 brand3 where it is confident and paint.tsv says nothing, and removal of brand3 pictures without a car (ImageNet
 classifier). -> labelled.json"""
-import collections, json, os
+import collections, json
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image
-from captions import load_meta
+from captions import load_meta, load_table
 from model import FEATURES
 
 C, CONFIDENT = "cache", 0.7
@@ -87,7 +87,7 @@ for r in cars:
         r["colour"] = "orange"
     elif r.get("colour") == "pink":
         del r["colour"]
-looked_at = dict(l.rstrip("\n").split("\t") for l in open(f"{os.path.dirname(os.path.abspath(__file__))}/paint.tsv") if l[0] != "#")
+looked_at = dict(load_table("paint.tsv"))
 for r in cars:
     if paint := looked_at.get(r["path"].split("/", 2)[2]):
         r["colour"], r["looked_at"] = paint if paint != "-" else None, True

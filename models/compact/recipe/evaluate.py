@@ -108,10 +108,12 @@ def report(model, tok, A, size):
         for n in (1, 5):
             res[f"{name}, hit@{n}"] = share([any(i in g for i in t[:n]) for t, g in zip(top, groups.values())])
 
-    def like_itself(name, img, rows, cars, field):
-        """Is the nearest picture of another car like the one asked with?"""
-        s = img @ img.T - 9 * torch.tensor([[a == b for b in cars] for a in cars])
-        res[name] = share(rows[s[i].argmax()][field] == r[field] for i, r in enumerate(rows) if r[field])
+    def like_itself(name, img, labels, cars):
+        """Is the nearest picture of another car labelled like the one asked with, where there is such a picture?"""
+        another = torch.tensor([[a != b for b in cars] for a in cars])
+        like = torch.tensor([[a == b for b in labels] for a in labels]) & another
+        near = (img @ img.T).masked_fill(~another, -2).argmax(1)
+        res[name] = share(like[i, near[i]].item() for i, label in enumerate(labels) if label and like[i].any())
 
     colour_text, body_text = lambda c: f"a {c} car", lambda b: f"a photo of a {BODIES[b][0]}"
     colour_make = lambda c, m: f"{c} {make_word(m)}"
@@ -128,9 +130,7 @@ def report(model, tok, A, size):
         s = (img @ emb([class_text(t) for t in A.table]).T).topk(min(5, len(A.table)), 1).indices
         res["class of 196, top-5, val" + suffix] = share(A.table.index(k) in row.tolist() for k, row in zip(keys, s))
         retrieval("'<colour> <make>', val" + suffix, val, img, lambda r: (r["colour"], r["make"]), colour_make)
-        near = (img @ img.T - 9 * torch.eye(len(val))).argmax(1)
-        res["picture to picture, same make and model first, val" + suffix] = share(
-            same[i, near[i]].item() for i in range(len(val)) if same[i].sum() > 1)
+        like_itself("picture to picture, same make and model first, val" + suffix, img, [k[:2] for k in keys], range(len(val)))
     colours = [r["colour"] for r in val]
     known = torch.tensor([c is not None for c in colours])
     dyed = torch.tensor([[a == b for b in colours] for a in colours])
@@ -152,14 +152,14 @@ def report(model, tok, A, size):
         zero_shot("colour of 14, renders", ir, [r["colour"] for r in renders], COLOUR_LIST, colour_text, True)
         bodied = [i for i, r in enumerate(renders) if r["body"]]
         zero_shot("body of 9, renders", ir[bodied], [renders[i]["body"] for i in bodied], BODY_LIST, body_text, True)
-        like_itself("picture to picture, same shape first, renders", ir, renders, [r["file"].split("-")[0] for r in renders], "shape")
+        like_itself("picture to picture, same shape first, renders", ir, [r["shape"] for r in renders], [r["file"].split("-")[0] for r in renders])
         retrieval("'<colour> <body>', renders", renders, ir, lambda r: (r["colour"], r["body"]), colour_body)
     if GALLERY:
         rows, arrays = gallery()
         ig = embed_images(model, arrays, size)
         zero_shot("colour of 14, gallery", *of_known(ig, rows, "colour"), COLOUR_LIST, colour_text)
         zero_shot("body of 9, gallery", *of_known(ig, rows, "body"), BODY_LIST, body_text, True)
-        like_itself("picture to picture, same body first, gallery", ig, rows, [r["name"] for r in rows], "body")
+        like_itself("picture to picture, same body first, gallery", ig, [r["body"] for r in rows], range(len(rows)))
         retrieval("'<colour> <body>', gallery", rows, ig, lambda r: (r["colour"], r["body"]), colour_body)
 
     asked(res, model, tok, A, val + vcor + renders, torch.cat([iv, ic] + ([ir] if renders else [])))
