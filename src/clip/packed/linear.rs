@@ -14,8 +14,8 @@ use super::norm::Activate;
 use crate::clip::activation::Activation;
 
 /// Rows that are multiplied together at most: what comes out of them stays in
-/// the nearest cache.
-const BLOCK: usize = 60;
+/// the nearest cache, and the last thread is not waited for long.
+const BLOCK: usize = 30;
 
 /// `x · Wᵀ + b`.
 #[derive(Debug)]

@@ -15,6 +15,9 @@ use crate::clip::activation::Activation;
 /// Rows that are normalised together.
 const BLOCK: usize = 64;
 
+/// Rows that are measured together: few, so that one picture's are shared out.
+const MEASURED: usize = 8;
+
 /// Normalises rows to mean 0 and variance 1, then scales and shifts them.
 #[derive(Debug)]
 pub(super) struct PackedNorm {
@@ -70,12 +73,12 @@ impl PackedNorm {
     fn measured(&self, vectors: Vectors, xs: &Matrix<f32>) -> Vec<Moments> {
         let mut moments = vec![Moments::default(); xs.rows()];
         let measure = |(block, moments): (usize, &mut [Moments])| {
-            vectors.run(Measure { xs, first: block * BLOCK, eps: self.eps, moments });
+            vectors.run(Measure { xs, first: block * MEASURED, eps: self.eps, moments });
         };
         if xs.rows() < FEW {
-            moments.chunks_mut(BLOCK).enumerate().for_each(measure);
+            moments.chunks_mut(MEASURED).enumerate().for_each(measure);
         } else {
-            moments.par_chunks_mut(BLOCK).enumerate().for_each(measure);
+            moments.par_chunks_mut(MEASURED).enumerate().for_each(measure);
         }
         moments
     }
