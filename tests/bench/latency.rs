@@ -32,7 +32,7 @@ const ROWS: u16 = 40;
 const COLUMNS: u16 = 120;
 const STARTS: usize = 20;
 /// Pictures to load: more than are embedded while the keys are pressed.
-const PICTURES: usize = 10_000;
+const PICTURES: usize = 30_000;
 /// Turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -106,12 +106,15 @@ fn echo() -> CommandBuilder {
     command
 }
 
-/// The demo pictures, as often as it takes to have `count`.
+/// The demo pictures, as often as it takes to have `count`, each with a number
+/// after its end: what is a copy would not be embedded again.
 fn pictures(folder: &Path, count: usize) -> std::path::PathBuf {
-    let demo = demo::pictures();
+    let demo = demo::pictures().into_iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>();
     fs::create_dir_all(folder).unwrap();
     for n in 0..count {
-        fs::copy(&demo[n % demo.len()], folder.join(format!("car {n:05}.jpg"))).unwrap();
+        let mut picture = demo[n % demo.len()].clone();
+        picture.extend(n.to_be_bytes());
+        fs::write(folder.join(format!("car {n:05}.jpg")), picture).unwrap();
     }
     folder.to_owned()
 }
