@@ -25,7 +25,8 @@ use carlens::clip::{
     Arithmetic, Checkpoint, Instructions, PictureEncoder, PixelValues, Precision, TextEncoder,
 };
 use carlens::domain::Embedding;
-use serde_json::Value;
+use serde_json::map::Entry;
+use serde_json::{Map, Value, json};
 
 mod command;
 mod demo;
@@ -52,6 +53,9 @@ const BATCHES: [usize; 3] = [1, 8, 32];
 const TEXTS: [&str; 2] = ["a red car", LONG];
 const LONG: &str = "a red car by the sea, a red car by the sea, a red car by the sea, a red car by \
                     the sea, a red car by the sea, a red car by the sea";
+
+/// How many tokens the tokenizer of `OpenAI`'s CLIP has.
+const TOKENS: usize = 49_408;
 
 /// Small pictures to load, and large ones.
 const SMALL: usize = 100;
@@ -92,8 +96,10 @@ fn main() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("vit-b-32");
     fs::create_dir(&folder).unwrap();
-    VIT_B_32.write(&folder);
-    name_special_tokens(&folder.join("tokenizer.json"));
+    let mut tokenizer = random_checkpoint::compact_tokenizer();
+    grow(&mut tokenizer);
+    name_special_tokens(&mut tokenizer);
+    VIT_B_32.write_with(&tokenizer, &folder);
     let given = Given::write(&folder);
     let exported = Command::new(&python).arg(script()).arg("export").arg(&folder).output().unwrap();
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
@@ -118,14 +124,39 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/peers.py")
 }
 
-/// Puts the special tokens of a tokenizer among the others as well, where
-/// transformers looks for them.
-fn name_special_tokens(file: &Path) {
-    let mut tokenizer: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-    for token in tokenizer["added_tokens"].as_array().cloned().unwrap() {
-        tokenizer["model"]["vocab"][token["content"].as_str().unwrap()] = token["id"].clone();
+/// Adds merges to a tokenizer until it has as many tokens as `OpenAI`'s: a program
+/// that starts has to read them all.
+fn grow(tokenizer: &mut Value) {
+    let model = &mut tokenizer["model"];
+    let mut vocabulary: Map<String, Value> = model["vocab"].as_object().cloned().unwrap();
+    let mut merges: Vec<Value> = model["merges"].as_array().cloned().unwrap();
+    let words: Vec<String> = vocabulary.keys().cloned().collect();
+    let pairs = words.iter().flat_map(|first| words.iter().map(move |second| (first, second)));
+    for (first, second) in pairs {
+        if vocabulary.len() == TOKENS - 2 {
+            break;
+        }
+        let next = vocabulary.len();
+        if let Entry::Vacant(place) = vocabulary.entry(format!("{first}{second}")) {
+            place.insert(next.into());
+            merges.push(json!([first, second]));
+        }
     }
-    fs::write(file, tokenizer.to_string()).unwrap();
+    let special = (vocabulary.len()..TOKENS).map(Value::from);
+    model["vocab"] = vocabulary.into();
+    model["merges"] = merges.into();
+    for (token, id) in tokenizer["added_tokens"].as_array_mut().unwrap().iter_mut().zip(special) {
+        token["id"] = id;
+    }
+}
+
+/// Puts the special tokens of a tokenizer wherever transformers looks for them.
+fn name_special_tokens(tokenizer: &mut Value) {
+    for token in tokenizer["added_tokens"].as_array().cloned().unwrap() {
+        let name = token["content"].as_str().unwrap();
+        tokenizer["model"]["vocab"][name] = token["id"].clone();
+        tokenizer["post_processor"]["special_tokens"][name]["ids"] = json!([token["id"]]);
+    }
 }
 
 fn way(precision: Precision) -> Arithmetic {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The shape of a checkpoint with two vision and text transformers.
 #[derive(Clone, Copy, Debug)]
@@ -36,14 +36,25 @@ const HEAD: usize = 64;
 /// Input ids of a text at most, as in every released CLIP.
 pub const CONTEXT: usize = 77;
 
+/// The compact model's tokenizer.
+pub fn compact_tokenizer() -> Value {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact/tokenizer.json");
+    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
+}
+
 impl Shape {
     /// Writes the checkpoint, with the compact model's tokenizer.
+    #[allow(dead_code, reason = "the benchmark of the peers has another tokenizer")]
     pub fn write(self, folder: &Path) {
-        let compact = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact");
-        fs::copy(compact.join("tokenizer.json"), folder.join("tokenizer.json")).unwrap();
-        let compact: serde_json::Value =
-            serde_json::from_slice(&fs::read(compact.join("config.json")).unwrap()).unwrap();
-        let vocabulary = compact["text_config"]["vocab_size"].as_u64().unwrap();
+        self.write_with(&compact_tokenizer(), folder);
+    }
+
+    /// Writes it with a tokenizer whose last two tokens open and end a text.
+    pub fn write_with(self, tokenizer: &Value, folder: &Path) {
+        fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+        let special = tokenizer["added_tokens"].as_array().unwrap();
+        let last = special.iter().filter_map(|token| token["id"].as_u64()).max().unwrap();
+        let vocabulary = last + 1;
         let config = json!({
             "model_type": "clip",
             "projection_dim": self.projection,
