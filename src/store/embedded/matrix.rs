@@ -19,7 +19,7 @@ const STRIP: usize = 256;
 
 /// From here on a second thread pays: below, starting it costs about what it
 /// saves.
-const ROWS_FOR_THREADS: usize = 200_000;
+const ROWS_FOR_THREADS: usize = 50_000;
 
 /// More do not help, as memory is then the limit.
 const MOST_THREADS: usize = 4;
