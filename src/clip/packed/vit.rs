@@ -21,7 +21,7 @@ use crate::clip::reader::Reader;
 /// Rows that go through the layers together at most, if they are not one
 /// picture's: many share what is read of the weights, but too many push each
 /// other out of the caches.
-const ROWS: usize = 200;
+const ROWS: usize = 260;
 
 /// Pixel values to the class token's row, `[batch, 3, size, size]` to
 /// `[batch, width]`.
@@ -100,11 +100,11 @@ impl<K: Kernel> Vit<K> {
 
     /// Of so many pictures of `size` by `size` pixels, row after row. They go
     /// through the layers in groups that fit into the caches, and each thread has
-    /// its own: were they to meet in every layer, all would stand still whenever
+    /// as many: were they to meet in every layer, all would stand still whenever
     /// another program takes the place of one.
     fn forward(&self, pixel_values: &[f32], batch: usize, size: usize) -> Vec<f32> {
         let groups = batch.div_ceil((ROWS / self.begin.rows()).max(1));
-        let group = batch.div_ceil(groups.max(rayon::current_num_threads()));
+        let group = batch.div_ceil(groups.next_multiple_of(rayon::current_num_threads()));
         let groups = pixel_values.par_chunks(group * 3 * size * size);
         groups.flat_map_iter(|group| self.together(group, size).to_rows()).collect()
     }
