@@ -456,8 +456,9 @@ impl Busy {
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
         let line = stat.lines().next().unwrap_or_default();
         let fields: Vec<f64> = line.split_whitespace().skip(1).map(number).collect();
-        // Without what it waits and what a guest takes, which is counted twice.
-        let all = [0, 1, 2, 5, 6].iter().filter_map(|&at| fields.get(at)).sum::<f64>() / TICKS;
+        // With what the host has taken away, without what it waits and what a guest
+        // takes, which is counted twice.
+        let all = [0, 1, 2, 5, 6, 7].iter().filter_map(|&at| fields.get(at)).sum::<f64>() / TICKS;
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         let stats =
             processes.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
