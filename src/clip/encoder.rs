@@ -84,8 +84,8 @@ impl PictureEncoder {
     /// the rayon pool that it is called in.
     ///
     /// Transformer layers that are packed for the processor take the batch as a
-    /// whole, as each thread is better off with several pictures. An EfficientNet and candle's layers are
-    /// given one picture on each thread: the feature maps of one fit the caches,
+    /// whole and give each thread several pictures. An EfficientNet and candle's
+    /// layers are given one on each thread: the feature maps of one fit the caches,
     /// and sharing out the product of two small matrices instead, as candle would,
     /// is slower, and its threads give way to each other so often that every
     /// other program stands still (a sleeper on a machine of two cores woke up
