@@ -10,9 +10,9 @@ from captions import BODY_LIST, COLOUR_LIST, F as FI, FIELDS, TAG_LIST, with_tag
 from model import tokenize
 from words import BODIES, COLOURS, TAG_WORDS, base_model, make_words
 
-MIX = {"stanford": 0.44, "vcor": 0.14, "brand3": 0.06, "recolour": 0.11, "imagenet": 0.04, "tiny": 0.06, "render": 0.15}
+MIX = {"stanford": 0.43, "vcor": 0.14, "brand3": 0.05, "recolour": 0.11, "imagenet": 0.04, "tiny": 0.06, "render": 0.17}
 RARE = {"stanford": ("body", "colour"), "vcor": ("colour",), "brand3": ("colour",)}  # of which labels the rare values are drawn more often
-WEIGHT = {"colour": 2.0, "make": 1.2, "model": 1.5, "body": 1.6, "year": 0.5, "cls": 1.0}
+WEIGHT = {"colour": 3.0, "make": 1.2, "model": 1.5, "body": 1.6, "year": 0.5, "cls": 1.0}
 THINGS_IN_BANK = 96
 
 

@@ -103,7 +103,7 @@ class Attributes:
         # What an unknown word looks like. Nothing that is made of the words alone that the evaluation asks for other things with: never
         # a dog, but a hot dog, or every word that begins like a misspelt Dodge would be one.
         self.general = [noun for noun, _ in self.nouns if not far.issuperset(noun.split(" "))]
-        self.mistaken = []  # those of them that a text tower takes for cars, which train_text.py finds out: every second word then
+        self.mistaken = []  # what a text tower takes for a car, of them and of THINGS, which train_text.py finds out: every second word then
         known = {(t[0], t[2]) for t in self.table}
         # (make, model words, body, does the make count, does the body count)
         self.gazetteer = [(m, n, b, m in self.makes, m not in self.makes or (m, b) in known) for m, n, b in gazetteer_rows()]

@@ -1,9 +1,11 @@
 """Trains both towers end to end; the stem and the first blocks stay as ImageNet left them (they are the slow ones).
 
 usage: train.py OUT.pt --from IN.pt|IN.safetensors [--steps N] [--size 160] [--frozen 3] [--trunk-lr 0.004] [--lr 4e-4] [--seed 0]
+                [--pictures-only]
 
 --trunk-lr is relative: every tensor of the trunk moves by about that share of its own size per step (an Adam step times the
 root mean square of the tensor), because BatchNorm is folded and the tensors have very different sizes.
+--pictures-only leaves the text tower as train_text.py has left it: trained along, it lets other things come nearer to cars again.
 OUT.pt holds everything a run needs to go on: the same command again continues it from the last checkpoint, with the same
 batches it would have seen. "ema" in it, the moving average of the weights, is the result.
 """
@@ -19,7 +21,7 @@ from run import Run, schedule
 from training_set import TrainingSet
 
 C, INVENTED, THINGS, BANK_EVERY, SAVE_EVERY = "cache", 16, 8, 10, 100
-PICTURE_LOSS, FAR_LOSS, FAR = 0.4, 8.0, 0.05
+PICTURE_LOSS, FAR_LOSS, FAR = 0.2, 8.0, 0.05
 QUEUE = 16  # batches whose embeddings are kept as further pictures to choose among
 
 p = argparse.ArgumentParser()
@@ -32,6 +34,7 @@ p.add_argument("--frozen", type=int, default=3)
 p.add_argument("--trunk-lr", type=float, default=0.004)
 p.add_argument("--lr", type=float, default=4e-4)
 p.add_argument("--seed", type=int, default=0)
+p.add_argument("--pictures-only", action="store_true")
 p.add_argument("--stop", type=int, help="stop after this step (to be continued)")
 a = p.parse_args()
 torch.manual_seed(a.seed)
@@ -42,11 +45,13 @@ sampler, labels = Sampler(data.rows), Labels(A, data.rows)
 
 model = load(a.src)
 model.trunk.frozen_blocks = a.frozen
+model.text.requires_grad_(not a.pictures_only)
 for x in [*model.trunk.stem.parameters(), *(x for b in model.trunk.blocks[:a.frozen] for x in b.parameters())]:
     x.requires_grad_(False)
 groups = [dict(params=[x], base=a.trunk_lr * max(x.detach().square().mean().sqrt().item(), 1e-3), weight_decay=0.0)
           for x in model.trunk.parameters() if x.requires_grad]
-groups += [dict(params=[*model.head.parameters(), *model.text.parameters(), model.logit_scale], base=a.lr, weight_decay=0.05)]
+rest = [*model.head.parameters(), *model.text.parameters(), model.logit_scale]
+groups += [dict(params=[x for x in rest if x.requires_grad], base=a.lr, weight_decay=0.05)]
 opt = torch.optim.AdamW(groups, 0, betas=(0.9, 0.98))
 run = Run(a.out, model, opt, queue=torch.zeros(0, DIM), queued=[])
 

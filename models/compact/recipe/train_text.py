@@ -3,13 +3,13 @@
 usage: train_text.py OUT.pt --from IN.pt|IN.safetensors [--steps N] [--size 192] [--views N] [--lr 3e-4] [--seed 0]
 
 Besides matching pictures, every caption with its ornaments, sentence and slips must come out where the tower that the run
-started with puts its bare words: how something is said must not move it. Nouns that the tower still puts near a car although they
-are about something else are said more often. OUT.pt goes on where it stopped, like train.py.
+started with puts its bare words: how something is said must not move it. Things that the tower still puts near a car are said more
+often. OUT.pt goes on where it stopped, like train.py.
 """
 import argparse, copy, random, time
 import numpy as np, torch
 from tokenizers import Tokenizer
-import captions
+import captions, things
 from augment import augment
 from batches import Labels, Sampler, caption_bank, caption_batch, of_things, weights
 from captions import Attributes, load_meta
@@ -56,10 +56,11 @@ cars = embedded[labels.car(slice(None))]
 
 @torch.no_grad()
 def mistaken():
-    """Nouns that the tower puts near a car."""
+    """Nouns and other things that the tower puts near a car."""
     model.text.eval()
-    nearest = torch.cat([(model.text(tokenize(tok, A.general[i:i + 256])) @ cars.T).amax(1) for i in range(0, len(A.general), 256)])
-    return [noun for noun, cos in zip(A.general, nearest.tolist()) if cos > NEAR]
+    known = things.THINGS + A.general
+    nearest = torch.cat([(model.text(tokenize(tok, known[i:i + 256])) @ cars.T).amax(1) for i in range(0, len(known), 256)])
+    return [thing for thing, cos in zip(known, nearest.tolist()) if cos > NEAR]
 
 
 start, avg, bank_of = time.time(), None, None
@@ -67,7 +68,7 @@ scale = model.logit_scale.exp().clamp(max=50)
 while (step := run.step) < a.steps:
     if step % SAVE_EVERY == 0:  # a run that goes on begins there as well
         A.mistaken = mistaken()
-        print(len(A.mistaken), "nouns taken for cars", flush=True)
+        print(len(A.mistaken), "things taken for cars", flush=True)
     for g in run.opt.param_groups:
         g["lr"] = a.lr * schedule(step, a.steps, 50)
     rng = random.Random(f"text {a.seed} {step}")
