@@ -42,12 +42,21 @@ impl TextEncoder {
         self.tokenizer.encode(text)
     }
 
-    /// Embeds one text.
+    /// Embeds one text, on the threads of the rayon pool that it is called in.
     ///
     /// # Errors
     /// [`Error::EmptyText`] if there is nothing but white space.
     pub fn embed(&self, text: &str) -> Result<Embedding, Error> {
-        let raw = self.tower.embed(&self.input_ids(text)?)?;
+        self.embed_ids(&self.input_ids(text)?)
+    }
+
+    /// Embeds a text by its input ids.
+    ///
+    /// # Errors
+    /// [`Error::EmptyText`] if there are none; or if there are more than the
+    /// context length, or one that the model does not have.
+    pub fn embed_ids(&self, input_ids: &[u32]) -> Result<Embedding, Error> {
+        let raw = in_pool(|| self.tower.embed(input_ids))?;
         Embedding::normalize(raw).ok_or(Error::NoDirection)
     }
 }
@@ -95,11 +104,18 @@ impl PictureEncoder {
     /// If the arithmetic fails, or the pictures are not of the tower's size.
     pub fn embed(&self, batch: &[PixelValues]) -> Result<Vec<Embedding>, Error> {
         if self.0.is_packed() {
-            return self.0.embed(batch);
+            return in_pool(|| self.0.embed(batch));
         }
         let alone = batch.par_iter().map(|picture| self.0.embed(slice::from_ref(picture)));
         alone.collect::<Result<Vec<_>, _>>().map(|embeddings| embeddings.concat())
     }
+}
+
+/// Computes within the rayon pool. From outside, each of a tower's fifty products
+/// would enter it anew: the caller falls asleep and the threads are woken up,
+/// which takes longer than a short product.
+fn in_pool<T: Send>(compute: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| compute())
 }
 
 impl PictureTower {

@@ -306,6 +306,18 @@ fn a_query_without_words_is_refused() {
 }
 
 #[test]
+fn input_ids_that_no_text_has_are_refused() {
+    let encoder = Checkpoint::bundled().unwrap().text_encoder(&|_| {}).unwrap();
+    assert!(matches!(encoder.embed_ids(&[]), Err(Error::EmptyText)));
+    let too_many: Vec<u32> = (0..33).collect();
+    assert!(encoder.embed_ids(&too_many).is_err());
+    assert!(encoder.embed_ids(&[4096]).is_err());
+    let ids = encoder.input_ids("a red convertible").unwrap();
+    let [by_ids, by_text] = [encoder.embed_ids(&ids), encoder.embed("a red convertible")];
+    assert_eq!(by_ids.unwrap(), by_text.unwrap());
+}
+
+#[test]
 fn a_very_long_query_keeps_its_beginning_and_the_end_token() {
     let encoder = Checkpoint::bundled().unwrap().text_encoder(&|_| {}).unwrap();
     let long = "red ".repeat(25_000);
