@@ -9,7 +9,7 @@ import json, os, random, re
 from typing import NamedTuple
 import numpy as np
 import sentences
-from sentences import around
+from sentences import around, scene
 from things import THINGS, other_nouns
 from words import (BODIES, BODY_HINTS, CAR_PARTS, COLOURS, COUNTRY, MAKE_WORDS, SOFT_BODIES, SOFT_COLOURS, TAG_ADJECTIVES, TAG_WORDS, base_model,
                    gazetteer_rows, make_words, tags_of)
@@ -24,11 +24,12 @@ CLS_SKIP = {"sports car", "limousine", "jeep", "cab", "racer", "grille", "car wh
 
 PREFIX = [""] * 10 + ["a ", "a ", "the ", "a photo of a ", "a photo of a ", "a picture of a ", "photo of a ", "an image of a ",
                       "picture of a ", "show me a ", "find a ", "a close-up photo of a ", "this is a ", "one ", "any ", "i want a ", "looking for a ",
-                      "do you have a ", "we would like to see a ", "please find me a photo of a ", "i am searching for pictures of a "]
+                      "do you have a ", "rear view of a ", "front view of a ", "side view of a ", "the back of a ", "we would like to see a ", "please find me a photo of a ", "i am searching for pictures of a "]
 SUFFIX = [""] * 14 + [" on the road", " parked", " on the street", " outside", " for sale", " driving", " in front of a house",
                       " please", " standing in a car park", " that somebody has taken good care of", " in good condition",
                       " which i saw on the motorway last week", " like the one that my neighbour drives every day",
-                      " for a family with two children", " with clean paint and nice wheels", " seen from the side"]
+                      " for a family with two children", " with clean paint and nice wheels", " seen from the side", " from behind", " at sunset",
+                      " at night"]
 SENTENCES, SLIPS = 0.12, 0.1  # share of captions that are a whole sentence; that are misspelt
 NOUN = ["car"] * 6 + ["vehicle", "automobile", "auto", "one"]
 HINTS = 0.1  # share of captions that describe the body type instead of naming it
@@ -238,7 +239,7 @@ class Attributes:
             return rng.choice(["", "photos of ", "pictures of "]) + misspelt(text, rng) + "s"
         if p.endswith("a ") and text[0] in "aeio":
             p = p[:-1] + "n "
-        return p + misspelt(text, rng) + rng.choice(SUFFIX)
+        return p + misspelt(text, rng) + (scene(self.general, rng) if rng.random() < 0.1 else rng.choice(SUFFIX))
 
     def thing(self, rng):
         """A caption of something that no picture of a car shows."""

@@ -11,6 +11,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 from captions import Attributes, BODY_LIST, COLOUR_LIST, load_meta, load_queries, with_tags
 from model import load, tokenize
+from things import THINGS
 from words import BODIES, base_model, make_words
 
 C, CAPTIONS = "cache", 100_000
@@ -130,6 +131,7 @@ def report(model, tok, A, size):
         s = (img @ emb([class_text(t) for t in A.table]).T).topk(min(5, len(A.table)), 1).indices
         res["class of 196, top-5, val" + suffix] = share(A.table.index(k) in row.tolist() for k, row in zip(keys, s))
         retrieval("'<colour> <make>', val" + suffix, val, img, lambda r: (r["colour"], r["make"]), colour_make)
+        retrieval("'<colour> <body>', val" + suffix, val, img, lambda r: (r["colour"], r["body"]), colour_body)
         like_itself("picture to picture, same make and model first, val" + suffix, img, [k[:2] for k in keys], range(len(val)))
     colours = [r["colour"] for r in val]
     known = torch.tensor([c is not None for c in colours])
@@ -138,7 +140,7 @@ def report(model, tok, A, size):
     best = lambda i, of: (iv[i] @ iv.T)[of].max()
     res["picture to picture, same make and model in another colour before any other car of the same colour, val"] = share(
         best(i, other[i]) > best(i, rival[i]) for i in range(len(val)) if known[i] and other[i].any() and rival[i].any())
-    retrieval("'<colour> <body>', val", val, iv, lambda r: (r["colour"], r["body"]), colour_body)
+    zero_shot("colour of 9, vcor test", ic, [r["colour"] for r in vcor], sorted({r["colour"] for r in vcor}), colour_text)
     retrieval("'<make> <model>', val", val, iv, lambda r: (r["make"], base_model(r["model"])), lambda m, n: f"{make_word(m)} {n}")
     names = sorted({r["cls4"] for r in ood})
     zero_shot("model of 4, owners' photos", io, [r["cls4"] for r in ood], names, lambda n: "a photo of a " + n.rsplit("_", 1)[0].replace("_", " "))
@@ -230,6 +232,9 @@ def asked(res, model, tok, A, rows, img):
     res["best cosine, other things: median, 95 %, highest"] = [round(float(v), 3) for v in (np.median(far), np.percentile(far, 95), far.max())]
     res["other things below 95 % of the car queries"] = share(far < np.percentile(car, 5))
     res["other things that are no caption below 95 % of the car queries"] = share(far[far_unsaid] < np.percentile(car, 5))
+    taught = THINGS + random.Random(0).sample(A.general, min(1000, len(A.general)))
+    nearest = (embed_texts(model, tok, taught) @ img[cars].T).amax(1).numpy()
+    res["other things that training has, below 95 % of the car queries"] = share(nearest < np.percentile(car, 5))
     for text in ("dog", "aeroplane", "tree"):
         i = [q[1] for q in queries].index(text)
         res[f"best cosine, '{text}'"] = round(cos[i][cars].max().item(), 3)

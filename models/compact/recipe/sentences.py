@@ -27,6 +27,12 @@ def article(thing):
     return ("an " if thing[0] in "aeio" else "a ") + thing
 
 
+def scene(nouns, rng):
+    """Where the thing stands, or when, with some of the nouns."""
+    words = rng.choice(WHERE if rng.random() < 0.4 else SCENES)
+    return " " + words.format(*(rng.choice(nouns) for _ in range(words.count("{}"))))
+
+
 def around(thing, nouns, rng):
     """A sentence around the thing, in which some of the nouns occur as well."""
     name = rng.choice([article(thing), article(thing), "the " + thing, "some " + thing, "this " + thing, "that " + thing])
@@ -35,8 +41,7 @@ def around(thing, nouns, rng):
     if rng.random() < 0.4:
         out += rng.choice([" that ", " which "]) + f"{rng.choice(WHO)} {rng.choice(DID)}"
     for _ in range(rng.choice([0, 1, 1, 2])):
-        scene = rng.choice(WHERE if rng.random() < 0.4 else SCENES)
-        out += " " + scene.format(*(rng.choice(nouns) for _ in range(scene.count("{}"))))
+        out += scene(nouns, rng)
     if rng.random() < 0.5:
         out += f" {rng.choice(AND)} {rng.choice(SAID)}"
     return out

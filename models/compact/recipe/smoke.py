@@ -1,7 +1,8 @@
-"""The whole recipe on forty pictures of the demo gallery, in about two minutes: does every step still run after a change?
+"""The recipe on forty pictures of the demo gallery, in about two minutes: does every step still run after a change?
 
 usage: smoke.py FOLDER      (an empty folder; nothing that comes out of it is of use)
-Data and labels are made up; the colour probe is left out, since it needs all thousand classes of ImageNet.
+Data and labels are made up; what the features of ImageNet's trunk are for (features.py, colours.py, train_head.py) is left out, since
+it needs the trunk's weights and all thousand classes of ImageNet, and so is the tokenizer, which comes with the model.
 """
 import csv, json, os, shutil, subprocess, sys
 from PIL import Image
@@ -9,7 +10,7 @@ from PIL import Image
 HERE = os.path.dirname(os.path.abspath(__file__))
 STATIC = os.path.join(HERE, "../../../static")
 work = os.path.abspath(sys.argv[1])
-os.makedirs(work)
+os.makedirs(work, exist_ok=True)
 for d in ("cache", "ckpt", "export", "data/stanford_meta"):
     os.makedirs(f"{work}/{d}")
 labels = json.load(open(f"{STATIC}/labels.json"))
@@ -75,6 +76,7 @@ model = f"{HERE}/../model.safetensors"
 run("train.py", "ckpt/a.pt", "--from", model, "--steps", "4", "--batch", "16", "--size", "96", "--stop", "2")
 run("train.py", "ckpt/a.pt", "--from", model, "--steps", "4", "--batch", "16", "--size", "96")
 run("train_text.py", "ckpt/b.pt", "--from", "ckpt/a.pt", "--steps", "3", "--size", "96", "--views", "300")
-run("evaluate.py", "ckpt/b.pt", "96", "figures.json")
-run("export.py", "ckpt/b.pt", "192")
+run("train.py", "ckpt/c.pt", "--from", "ckpt/b.pt", "--steps", "2", "--batch", "16", "--size", "96", "--pictures-only")
+run("evaluate.py", "ckpt/c.pt", "96", "figures.json")
+run("export.py", "ckpt/c.pt", "192")
 print("every step ran")
