@@ -119,11 +119,15 @@ fn load_then_search_by_words_and_by_picture() {
     assert!(loaded.out().contains("3 embedded, 0 unchanged, 0 failed"), "{}", loaded.out());
     assert_eq!(loaded.out().lines().count(), 1);
 
-    let found = machine.run(["search", "red convertible"]).ends(0);
-    let best = found.out().lines().next().unwrap().to_owned();
-    let (similarity, path) = best.split_once('\t').unwrap();
-    assert!(similarity.parse::<f32>().unwrap() > 0.7, "{best}");
-    assert_eq!(Path::new(path), folder.join("car-005.jpg"));
+    let best = |query| {
+        let found = machine.run(["search", query]).ends(0).out();
+        let (similarity, path) = found.lines().next().unwrap().split_once('\t').unwrap();
+        (similarity.parse::<f32>().unwrap(), PathBuf::from(path))
+    };
+    let (similarity, path) = best("red convertible");
+    assert_eq!(path, folder.join("car-005.jpg"));
+    let (of_another_thing, _) = best("aeroplane");
+    assert!(similarity > of_another_thing + 0.2, "{similarity}, {of_another_thing}");
 
     let answer =
         machine.run(["search", "--image", "static/images/car-009.jpg", "--json", "-n", "2"]);
