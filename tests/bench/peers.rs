@@ -167,7 +167,7 @@ fn way(precision: Precision) -> Arithmetic {
 struct Given {
     pictures: Vec<PixelValues>,
     /// The input ids of each text.
-    texts: [Vec<u32>; TEXTS.len()],
+    ids: [Vec<u32>; TEXTS.len()],
 }
 
 impl Given {
@@ -179,9 +179,9 @@ impl Given {
         let bytes = pictures.iter().flat_map(PixelValues::as_slice).flat_map(|x| x.to_le_bytes());
         fs::write(folder.join("pixels.f32"), bytes.collect::<Vec<u8>>()).unwrap();
         let encoder = checkpoint.text_encoder(&|_| {}).unwrap();
-        let texts = TEXTS.map(|text| encoder.input_ids(text).unwrap());
-        fs::write(folder.join("ids.json"), serde_json::to_vec(&texts).unwrap()).unwrap();
-        Self { pictures, texts }
+        let ids = TEXTS.map(|text| encoder.input_ids(text).unwrap());
+        fs::write(folder.join("ids.json"), serde_json::to_vec(&ids).unwrap()).unwrap();
+        Self { pictures, ids }
     }
 }
 
@@ -246,7 +246,7 @@ impl Engine for Ours<'_> {
     fn embed(&mut self, task: Task) -> Vec<Embedding> {
         match task {
             Task::Pictures(count) => self.pictures.embed(&self.given.pictures[..count]).unwrap(),
-            Task::Text(number) => vec![self.texts.embed_ids(&self.given.texts[number]).unwrap()],
+            Task::Text(number) => vec![self.texts.embed_ids(&self.given.ids[number]).unwrap()],
         }
     }
 }
@@ -331,7 +331,7 @@ fn towers(python: &Path, folder: &Path, given: &Given, rounds: usize) {
     for task in tasks {
         match task {
             Task::Pictures(count) => println!("picture tower, {count} at a time"),
-            Task::Text(number) => println!("text tower, {} input ids", given.texts[number].len()),
+            Task::Text(number) => println!("text tower, {} input ids", given.ids[number].len()),
         }
         let exact = engines[at("pytorch").unwrap()].embed(task);
         let times =

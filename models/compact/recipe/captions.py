@@ -24,7 +24,8 @@ CLS_SKIP = {"sports car", "limousine", "jeep", "cab", "racer", "grille", "car wh
 
 PREFIX = [""] * 10 + ["a ", "a ", "the ", "a photo of a ", "a photo of a ", "a picture of a ", "photo of a ", "an image of a ",
                       "picture of a ", "show me a ", "find a ", "a close-up photo of a ", "this is a ", "one ", "any ", "i want a ", "looking for a ",
-                      "do you have a ", "rear view of a ", "front view of a ", "side view of a ", "the back of a ", "we would like to see a ", "please find me a photo of a ", "i am searching for pictures of a "]
+                      "do you have a ", "rear view of a ", "front view of a ", "side view of a ", "the back of a ", "we would like to see a ",
+                      "please find me a photo of a ", "i am searching for pictures of a "]
 SUFFIX = [""] * 14 + [" on the road", " parked", " on the street", " outside", " for sale", " driving", " in front of a house",
                       " please", " standing in a car park", " that somebody has taken good care of", " in good condition",
                       " which i saw on the motorway last week", " like the one that my neighbour drives every day",

@@ -10,7 +10,6 @@ from PIL import Image
 HERE = os.path.dirname(os.path.abspath(__file__))
 STATIC = os.path.join(HERE, "../../../static")
 work = os.path.abspath(sys.argv[1])
-os.makedirs(work, exist_ok=True)
 for d in ("cache", "ckpt", "export", "data/stanford_meta"):
     os.makedirs(f"{work}/{d}")
 labels = json.load(open(f"{STATIC}/labels.json"))

@@ -50,8 +50,7 @@ for x in [*model.trunk.stem.parameters(), *(x for b in model.trunk.blocks[:a.fro
     x.requires_grad_(False)
 groups = [dict(params=[x], base=a.trunk_lr * max(x.detach().square().mean().sqrt().item(), 1e-3), weight_decay=0.0)
           for x in model.trunk.parameters() if x.requires_grad]
-rest = [*model.head.parameters(), *model.text.parameters(), model.logit_scale]
-groups += [dict(params=[x for x in rest if x.requires_grad], base=a.lr, weight_decay=0.05)]
+groups += [dict(params=[*model.head.parameters(), *model.text.parameters(), model.logit_scale], base=a.lr, weight_decay=0.05)]
 opt = torch.optim.AdamW(groups, 0, betas=(0.9, 0.98))
 run = Run(a.out, model, opt, queue=torch.zeros(0, DIM), queued=[])
 
