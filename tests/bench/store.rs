@@ -8,8 +8,11 @@
 //! sort; for opening and the first search, both of these.
 //!
 //! A search can be no faster than its embeddings are read: beside it stands how
-//! fast this machine reads as many bytes when it only adds them up. Recall is the
-//! share of the ten pictures that the f32 product finds.
+//! fast this machine reads as many bytes when it only adds them up. These three
+//! are timed in turn, in seven rounds of all queries each: what is printed are
+//! medians of the rounds' medians, and of their ratios; a round that other
+//! programs disturbed is taken again. Recall is the share of the ten pictures that
+//! the f32 product finds.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark has nobody to report to")]
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
@@ -29,10 +32,15 @@ use rusqlite::{Connection, params};
 #[expect(dead_code, reason = "the tests use the rest")]
 mod samples;
 
+mod rounds;
+
+use rounds::{median, quiet_rounds, ratio};
+
 const DIMENSION: usize = 512;
 /// Pictures of a batch, which are stored in one transaction.
 const BATCH: usize = 100;
 const SEARCHES: u64 = 200;
+const ROUNDS: usize = 7;
 const LIMIT: usize = 10;
 
 fn main() {
@@ -61,16 +69,28 @@ fn main() {
         let (store, ours) = runtime.block_on(open(&place, &queries[0]));
         print_open("carlens, from SQLite", ours, plain);
         print_open("SQLite, candle f32", plain, plain);
-        let (mut exact, mut found) = (Vec::new(), Vec::new());
-        let plain = Times::of(&queries, |query| exact.push(search_plainly(&matrix, query)));
-        drop(matrix);
-        let ours = Times::of(&queries, |query| {
-            found.push(runtime.block_on(store.search(query.clone(), LIMIT)).unwrap());
+        let search =
+            |query: &Embedding| runtime.block_on(store.search(query.clone(), LIMIT)).unwrap();
+        let exact: Vec<_> = queries.iter().map(|query| search_plainly(&matrix, query)).collect();
+        let found: Vec<_> = queries.iter().map(search).collect();
+        let words = vec![1u64; rows * DIMENSION * 2 / size_of::<u64>()];
+        let mut all = [const { Vec::new() }; 3];
+        let rounds = quiet_rounds(ROUNDS, || {
+            let plain = |query| seconds(|| search_plainly(&matrix, query));
+            let ours = |query| seconds(|| search(query));
+            let round = [
+                queries.iter().map(ours).collect::<Vec<f64>>(),
+                queries.iter().map(plain).collect(),
+                queries.iter().map(|_| read(&words).as_secs_f64()).collect(),
+            ];
+            all.iter_mut().zip(&round).for_each(|(all, times)| all.extend_from_slice(times));
+            round.iter().map(|times| median(times)).collect()
         });
-        ours.print("carlens", &plain);
-        plain.print("candle f32", &plain);
+        let [ours, plain, reading] = &rounds[..] else { unreachable!("three are timed") };
+        print_search("carlens", ours, &all[0], plain);
+        print_search("candle f32", plain, &all[1], plain);
         println!("  recall@{LIMIT} {:.4}", recall(&exact, &found));
-        print_bandwidth(rows, ours.at(50));
+        print_reading(size_of_val(&words[..]), reading, ours);
     }
 }
 
@@ -172,70 +192,52 @@ fn recall(exact: &[Vec<usize>], found: &[Vec<Hit>]) -> f64 {
     found.iter().sum::<f64>() / count
 }
 
-/// How fast as many bytes as a search reads are read by all cores, and which
-/// part of that a search reaches.
-fn print_bandwidth(rows: usize, search: Duration) {
+/// How long all cores take to read `words`.
+fn read(words: &[u64]) -> Duration {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let words = vec![1u64; rows * DIMENSION * 2 / size_of::<u64>()];
     let share = words.len().div_ceil(cores);
-    let mut times: Vec<Duration> = (0..SEARCHES)
-        .map(|_| {
-            // Threads that are there already, as starting them is no reading.
-            let ready = Barrier::new(cores);
-            let sum = |part: &[u64]| {
-                ready.wait();
-                let begun = Instant::now();
-                black_box(part.iter().fold(0u64, |sum, word| sum.wrapping_add(*word)));
-                begun.elapsed()
-            };
-            thread::scope(|scope| {
-                let parts: Vec<_> =
-                    words.chunks(share).map(|part| scope.spawn(|| sum(part))).collect();
-                parts.into_iter().map(|part| part.join().unwrap()).max().unwrap()
-            })
-        })
-        .collect();
-    times.sort_unstable();
-    let reading = times[times.len() / 2];
-    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 bytes")]
-    let bytes = size_of_val(&words[..]) as f64;
+    // Threads that are there already, as starting them is no reading.
+    let ready = Barrier::new(cores);
+    let sum = |part: &[u64]| {
+        ready.wait();
+        let begun = Instant::now();
+        black_box(part.iter().fold(0u64, |sum, word| sum.wrapping_add(*word)));
+        begun.elapsed()
+    };
+    thread::scope(|scope| {
+        let parts: Vec<_> = words.chunks(share).map(|part| scope.spawn(|| sum(part))).collect();
+        parts.into_iter().map(|part| part.join().unwrap()).max().unwrap()
+    })
+}
+
+fn seconds<T>(work: impl FnOnce() -> T) -> f64 {
+    let begun = Instant::now();
+    black_box(work());
+    begun.elapsed().as_secs_f64()
+}
+
+/// `rounds` are medians of one round each, `all` every single time.
+fn print_search(name: &str, rounds: &[f64], all: &[f64], peer: &[f64]) {
+    let mut all = all.to_vec();
+    all.sort_by(f64::total_cmp);
     println!(
-        "  reading as many bytes: {:.2} ms, {:.1} GB/s with {cores} threads; a search reaches {:.0} %",
-        milliseconds(reading),
-        bytes / reading.as_secs_f64() / 1e9,
-        100.0 * reading.as_secs_f64() / search.as_secs_f64(),
+        "  search {name:<12} p50 {:>8.2} ms   p99 {:>8.2} ms   {:>6.2} x the peer's p50",
+        median(rounds) * 1e3,
+        all[(all.len() - 1) * 99 / 100] * 1e3,
+        ratio(rounds, peer),
     );
 }
 
-/// How long each search took, shortest first.
-struct Times(Vec<Duration>);
-
-impl Times {
-    fn of(queries: &[Embedding], mut search: impl FnMut(&Embedding)) -> Self {
-        let mut times: Vec<Duration> = queries
-            .iter()
-            .map(|query| {
-                let begun = Instant::now();
-                search(query);
-                begun.elapsed()
-            })
-            .collect();
-        times.sort_unstable();
-        Self(times)
-    }
-
-    fn at(&self, percent: usize) -> Duration {
-        self.0[(self.0.len() - 1) * percent / 100]
-    }
-
-    fn print(&self, name: &str, peer: &Self) {
-        println!(
-            "  search {name:<12} p50 {:>8.2} ms   p99 {:>8.2} ms   {:>6.2} x the peer's p50",
-            milliseconds(self.at(50)),
-            milliseconds(self.at(99)),
-            self.at(50).as_secs_f64() / peer.at(50).as_secs_f64(),
-        );
-    }
+/// How fast as many bytes as a search reads are read by all cores, and which
+/// part of that a search reaches.
+fn print_reading(bytes: usize, reading: &[f64], search: &[f64]) {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 bytes")]
+    let speed = bytes as f64 / median(reading) / 1e9;
+    println!(
+        "  reading as many bytes: {:.2} ms, {speed:.1} GB/s with all cores; a search reaches {:.0} %",
+        median(reading) * 1e3,
+        100.0 * ratio(reading, search),
+    );
 }
 
 fn print_insert(name: &str, took: Duration, rows: usize, peer: Duration) {
