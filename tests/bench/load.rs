@@ -41,8 +41,6 @@ use serde_json::Value;
 use stages::Alone;
 
 const ROUNDS: usize = 7;
-/// Those of a load beside others, which take longer.
-const ROUNDS_BESIDE: usize = 3;
 /// Small pictures, of 480 x 320 pixels each.
 const SMALL: usize = 600;
 /// Pictures of 12 megapixels.
@@ -110,7 +108,7 @@ fn embed(home: &Path, folder: &Path, model: &Path, checkpoint: &Checkpoint) {
 
 /// What is left of the speed of a load beside others.
 fn beside_others(home: &Path, folder: &Path, model: &Path) -> f64 {
-    others::speed_left(ROUNDS_BESIDE, || {
+    others::speed_left(ROUNDS, || {
         let run = load(home, folder, model);
         fs::remove_dir_all(home).unwrap();
         1.0 / run.last["elapsed_seconds"].as_f64().unwrap()
