@@ -31,6 +31,9 @@ def export(folder):
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
+    # Pairs of products overflow 16 bits where the processor has no better instruction.
+    overflows = "vnni" not in pathlib.Path("/proc/cpuinfo").read_text()
+
     class Alone(torch.nn.Module):
         """A tower's embedding, without its other outputs."""
 
@@ -57,7 +60,7 @@ def export(folder):
             )
         quantize_dynamic(
             whole, str(folder / f"{name}.int8.onnx"), weight_type=QuantType.QInt8,
-            op_types_to_quantize=["MatMul", "Gemm"],
+            op_types_to_quantize=["MatMul", "Gemm"], reduce_range=overflows,
         )
     print(json.dumps("exported"), flush=True)
 
