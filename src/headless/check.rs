@@ -65,7 +65,11 @@ fn summarise(checked: &Checked, output: &mut Output<'_>) -> io::Result<()> {
         summarise_repair(mended, output)?;
     }
     let findings = left(checked);
-    let verdict = if findings.is_clean() { "nothing is wrong" } else { "something is wrong" };
+    let verdict = match (findings.is_clean(), &checked.mended) {
+        (false, _) => "something is wrong",
+        (true, None) => "nothing is wrong",
+        (true, Some(_)) => "nothing is wrong any more",
+    };
     writeln!(output.out, "{}, {} hidden: {verdict}", pictures(findings.pictures), findings.hidden)
 }
 

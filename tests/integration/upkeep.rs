@@ -158,6 +158,8 @@ fn a_damaged_file_is_kept_and_what_can_be_read_of_it_saved() {
     run(&machine, ["check"]).ends(2).complains("carlens check --repair");
     let mended = run(&machine, ["check", "--repair"]).ends(0);
     assert!(mended.out().contains("3 pictures read out of the damaged file"), "{}", mended.out());
+    let now = "3 pictures, 0 hidden: nothing is wrong any more\n";
+    assert!(mended.out().ends_with(now), "{}", mended.out());
     let kept = path.with_file_name("car_images.db.damaged");
     assert!(mended.out().contains(kept.to_str().unwrap()), "{}", mended.out());
     assert_eq!(fs::read(kept).unwrap(), bytes);
