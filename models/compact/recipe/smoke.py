@@ -49,9 +49,9 @@ with open(f"{work}/data/wordnet/index.noun", "w") as f:
 for split in ("train", "test"):
     os.makedirs(f"{work}/render/{split}")
     with open(f"{work}/render/{split}/labels.jsonl", "w") as f:
-        for name in names[:20]:
+        for i, name in enumerate(names[:20]):
             shutil.copy(f"{STATIC}/images/{name}", f"{work}/render/{split}/{name}")
-            f.write(json.dumps(dict(file=name, split=split, body="sedan", shape="sedan", colour=labels[name]["colour"].split(" ")[-1],
+            f.write(json.dumps(dict(file=name, split=split, body="sedan", shape=["sedan", "electric"][i % 2], colour=labels[name]["colour"].split(" ")[-1],
                                     tags=["old"])) + "\n")
 shutil.copy(f"{HERE}/../tokenizer.json", f"{work}/cache/tokenizer.json")
 
@@ -69,6 +69,7 @@ for r in meta:  # in place of colours.py
         if r["colour"] not in ("red", "blue", "white", "silver", "yellow"):
             r["colour"] = "red"
 json.dump(meta, open(f"{work}/cache/labelled.json", "w"))
+run("twins.py")
 run("recolour.py")
 run("renders.py", "render/train", "render/test")
 model = f"{HERE}/../model.safetensors"
