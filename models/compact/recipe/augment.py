@@ -30,7 +30,7 @@ def background(img, pool, size, rng):
 def place(img, aspect, pool, size, rng):
     """The car picture as a rectangle inside a squashed photo."""
     photo = rng.uniform(1.0, 1.8)  # width / height of the imagined photo
-    w = rng.uniform(0.34, 1.05)
+    w = rng.uniform(0.32, 0.95)
     h = min(w / aspect * photo, 1.1) * rng.uniform(0.9, 1.1)
     w, h = int(w * size), int(h * size)
     x = rng.randint(min(0, size - w), max(0, size - w))

@@ -40,7 +40,7 @@ class Caption(NamedTuple):
     text: str        # as somebody would type it
     con: np.ndarray  # constraint per field
     tags: int        # required tag bits
-    core: str        # the same without ornaments and slips
+    core: str        # the same in the usual words and order, without ornaments and slips
 
 
 def misspelt(text, rng):
@@ -134,9 +134,10 @@ class Attributes:
                 v[F[n]] = self.ids[n][r[n]]
         if r.get("model"):
             v[F["model"]] = self.ids["model"][(r["make"], base_model(r["model"]))]
+        if r.get("year"):
             v[F["year"]] = self.ids["year"][r["year"]]
-        elif r["src"] == "render":  # an invented car: no maker built it
-            v[[F["make"], F["model"], F["year"]]] = -1
+        if r["src"] == "render":  # an invented car: nothing but what it imitates
+            v[[F[n] for n in ("make", "model", "year") if not r.get(n)]] = -1
         return v, self.bits(with_tags(r).get("tags", ())), bool(r.get("model")) or r["src"] == "render"
 
     @staticmethod
@@ -160,19 +161,20 @@ class Attributes:
         con[F["car"]] = 1
         make, model, body, colour = (r.get(k) for k in ("make", "model", "body", "colour"))
         colour_word = make_word = model_word = body_word = year = adj = ""
+        usual = dict(colour="", year="", adj="", make="", model="", body="")
         if colour and rng.random() < 0.6:
             con[F["colour"]] = self.ids["colour"][colour]
-            colour_word = rng.choice(COLOURS[colour])
+            colour_word, usual["colour"] = rng.choice(COLOURS[colour]), COLOURS[colour][0]
         gaz = self.gaz_of.get((make, body), []) + self.gaz_of.get((make, None), [])
         if make and rng.random() < 0.55:
             con[F["make"]] = self.ids["make"][make]
-            make_word = rng.choice(make_words(make))
+            make_word, usual["make"] = rng.choice(make_words(make)), make_words(make)[0]
             if model and rng.random() < 0.55:
                 con[F["model"]] = self.ids["model"][(make, base_model(model))]
                 model_word = base_model(model)
                 if rng.random() < 0.12:
                     make_word = ""
-                if rng.random() < 0.15:
+                if r.get("year") and rng.random() < 0.15:
                     con[F["year"]], year = self.ids["year"][r["year"]], r["year"]
             elif gaz and rng.random() < 0.2:
                 _, model_word, b, _, body_counts = rng.choice(gaz)
@@ -182,25 +184,31 @@ class Attributes:
             tag = rng.choice(sorted(r["tags"]))
             tags = self.bits([tag])
             if tag in COUNTRY:
-                adj = tag
+                adj = usual["adj"] = tag
             elif tag in TAG_ADJECTIVES and rng.random() < 0.4:
-                adj = rng.choice(TAG_ADJECTIVES[tag])
+                adj, usual["adj"] = rng.choice(TAG_ADJECTIVES[tag]), TAG_ADJECTIVES[tag][0]
                 if rng.random() < 0.4:
                     text = f"something {adj}" + (colour_word and f" in {colour_word}")
-                    return Caption(self._dress(text, rng, ["", "", "show me ", "i want ", "find "]), con, tags, text)
+                    return Caption(self._dress(text, rng, ["", "", "show me ", "i want ", "find "]), con, tags, self._usual(**usual))
             else:
-                body_word = rng.choice(TAG_WORDS[tag])
+                body_word, usual["body"] = rng.choice(TAG_WORDS[tag]), TAG_WORDS[tag][0]
+        usual.update(year=year, model=model_word)
         if body and not body_word and not adj and rng.random() < HINTS:
             con[F["body"]] = self.ids["body"][body]
             name = " ".join(w for w in (year, make_word, model_word) if w)
             text = self._describe(colour_word, name, body, rng)
-            core = " ".join(w for w in (colour_word, name, BODIES[body][0]) if w)
-            return Caption(self._dress(text, rng, ["", "", "", "find ", "show me "]), con, tags, core)
+            usual["body"] = BODIES[body][0]
+            return Caption(self._dress(text, rng, ["", "", "", "find ", "show me "]), con, tags, self._usual(**usual))
         if body and not body_word and rng.random() < (0.4 if make_word or model_word else 0.55):
             con[F["body"]] = self.ids["body"][body]
-            body_word = rng.choice(BODIES[body])
+            body_word, usual["body"] = rng.choice(BODIES[body]), BODIES[body][0]
         text = self._order(colour_word, year, adj, make_word, model_word, body_word, rng)
-        return Caption(self._dress(text, rng), con, tags, text)
+        return Caption(self._dress(text, rng), con, tags, self._usual(**usual))
+
+    @staticmethod
+    def _usual(colour, year, adj, make, model, body):
+        noun = body or ("" if make or model else "car")
+        return " ".join(w for w in (colour, year, adj, make, model, noun) if w)
 
     @staticmethod
     def _describe(colour, name, body, rng):
@@ -268,12 +276,12 @@ class Attributes:
             con[F["car"]] = 1
             if make_counts: con[F["make"]] = self.ids["make"][make]
             if body_counts: con[F["body"]] = self.ids["body"][body]
-            word = rng.choice(make_words(make))
-            text = f"{word} {name}" if rng.random() < 0.85 else name
+            text, core = rng.choice(make_words(make)), f"{make_words(make)[0]} {name}"
+            text = f"{text} {name}" if rng.random() < 0.85 else name
             if rng.random() < 0.5:
                 con[F["colour"]] = self.ids["colour"][colour]
-                text = f"{rng.choice(COLOURS[colour])} {text}"
-            return Caption(self._dress(text, rng), con, 0, text)
+                text, core = f"{rng.choice(COLOURS[colour])} {text}", f"{COLOURS[colour][0]} {core}"
+            return Caption(self._dress(text, rng), con, 0, core)
         make, model, body, year = rng.choice(self.table)
         return self.caption(dict(make=make, model=model, body=body, year=year, colour=colour,
                                  tags=tags_of(make, model, body, year)), rng)

@@ -194,7 +194,7 @@ def asked(res, model, tok, A, rows, img):
         """True, False, or None when the labels cannot tell."""
         if field == "tag":
             return value in r["tags"] if r.get("model") or r["src"] == "render" else None
-        if r["src"] == "render" and field in ("make", "model"):
+        if r["src"] == "render" and field in ("make", "model") and not r.get(field):
             return False
         if field == "model":
             return base_model(r["model"]) == value if r.get("model") else None

@@ -5,6 +5,7 @@ usage: renders.py FOLDER...   (what render/render_set.py wrote; pictures and lab
 import json, sys
 import numpy as np
 from PIL import Image
+from words import IMITATED
 
 C, S = "cache", 224
 out, rows, seen = [], [], set()
@@ -15,7 +16,8 @@ for folder in sys.argv[1:]:
             continue
         seen.add((folder, r["file"]))
         img = Image.open(f"{folder}/{r['file']}").convert("RGB")
-        rows.append(dict(src="render", w=img.width, h=img.height, row=len(out), **r))
+        make, model = IMITATED.get(r["shape"], (None, None))
+        rows.append(dict(src="render", w=img.width, h=img.height, row=len(out), make=make, model=model, **r))
         out.append(np.asarray(img.resize((S, S), Image.BILINEAR)))
 np.save(f"{C}/render.npy", np.stack(out))
 json.dump(rows, open(f"{C}/render.json", "w"))

@@ -5,51 +5,61 @@ Everything here is plain world knowledge typed by hand; nothing is derived from 
 
 # attribute -> words a user may type (the first is the canonical one; repeats = more weight)
 COLOURS = {
-    "black": ["black", "black", "black", "jet black", "matte black", "ebony", "midnight black"],
-    "white": ["white", "white", "white", "pearl white", "snow white", "ivory", "bright white"],
-    "silver": ["silver", "silver", "silver", "metallic silver", "silvery", "platinum"],
-    "grey": ["grey", "gray", "grey", "gray", "charcoal", "gunmetal", "graphite", "anthracite", "slate grey", "dark grey", "dark gray"],
-    "red": ["red", "red", "red", "red", "crimson", "scarlet", "ruby", "cherry red", "bright red", "dark red",
-            "burgundy", "maroon", "wine red", "bordeaux", "claret"],
-    "blue": ["blue", "blue", "blue", "blue", "navy", "navy blue", "azure", "sky blue", "light blue", "dark blue",
-             "royal blue", "cobalt", "baby blue", "turquoise", "cyan"],
-    "green": ["green", "green", "green", "emerald", "lime green", "lime", "olive", "dark green", "forest green",
-              "racing green", "light green", "teal", "mint green", "jade green"],
-    "yellow": ["yellow", "yellow", "yellow", "lemon yellow", "canary yellow", "bright yellow", "mustard"],
-    "orange": ["orange", "orange", "orange", "tangerine", "bright orange", "amber", "burnt orange"],
-    "purple": ["purple", "purple", "purple", "violet", "lilac", "lavender", "plum", "dark purple"],
-    "pink": ["pink", "pink", "pink", "hot pink", "rose", "magenta", "fuchsia", "light pink"],
-    "brown": ["brown", "brown", "brown", "chocolate", "dark brown", "coffee brown", "bronze", "copper", "mahogany"],
-    "beige": ["beige", "beige", "tan", "tan", "cream", "sand", "champagne", "beige"],
-    "gold": ["gold", "gold", "golden", "gold coloured"],
+    "black": ["black"] * 5 + ["jet black", "matte black", "ebony", "midnight black", "pitch black", "coal black"],
+    "white": ["white"] * 5 + ["pearl white", "snow white", "ivory", "bright white", "off white", "arctic white"],
+    "silver": ["silver"] * 5 + ["metallic silver", "silvery", "platinum", "bright silver", "chrome"],
+    "grey": ["grey", "gray", "grey", "gray", "grey", "gray", "charcoal", "gunmetal", "graphite", "anthracite", "slate grey", "dark grey",
+             "dark gray", "steel grey", "steel gray", "ash grey", "medium grey"],
+    "red": ["red"] * 6 + ["crimson", "scarlet", "ruby", "cherry red", "bright red", "dark red", "burgundy", "maroon", "wine red", "bordeaux",
+                          "claret", "vermilion", "blood red", "brick red", "fire red"],
+    "blue": ["blue"] * 8 + ["navy", "navy blue", "azure", "sky blue", "light blue", "dark blue", "royal blue", "cobalt", "baby blue",
+                            "turquoise", "cyan", "aqua", "sapphire", "electric blue", "pale blue", "powder blue", "midnight blue", "indigo"],
+    "green": ["green"] * 6 + ["emerald", "lime green", "lime", "olive", "dark green", "forest green", "racing green", "light green", "teal",
+                              "mint green", "jade green", "bottle green", "neon green", "hunter green", "army green", "pale green"],
+    "yellow": ["yellow"] * 4 + ["lemon yellow", "canary yellow", "bright yellow", "mustard", "neon yellow", "pale yellow", "sunny yellow"],
+    "orange": ["orange"] * 4 + ["tangerine", "bright orange", "amber", "burnt orange", "neon orange", "vivid orange"],
+    "purple": ["purple"] * 5 + ["violet", "lilac", "lavender", "plum", "dark purple", "mauve", "aubergine", "amethyst", "deep purple", "light purple"],
+    "pink": ["pink"] * 5 + ["hot pink", "rose", "magenta", "fuchsia", "light pink", "pale pink", "pastel pink", "salmon pink", "neon pink",
+                            "bubblegum pink"],
+    "brown": ["brown"] * 5 + ["chocolate", "dark brown", "coffee brown", "bronze", "copper", "mahogany", "chestnut", "mocha", "rusty brown"],
+    "beige": ["beige"] * 4 + ["tan", "tan", "cream", "sand", "champagne", "sandy", "ecru", "pale beige"],
+    "gold": ["gold", "gold", "gold", "golden", "gold coloured", "golden colored", "metallic gold"],
 }
 # pairs that even people mix up: neither positive nor negative for each other
 SOFT_COLOURS = [("silver", "grey"), ("beige", "gold"), ("beige", "brown"), ("gold", "brown"), ("silver", "beige")]
 
 BODIES = {
-    "sedan": ["sedan", "sedan", "sedan", "saloon", "saloon car", "four-door sedan", "four door saloon", "4 door car"],
-    "SUV": ["suv", "suv", "suv", "4x4", "crossover", "sport utility vehicle", "off-roader", "crossover suv", "sports utility", "4wd"],
-    "coupe": ["coupe", "coupe", "coupe", "two-door coupe", "2 door car", "coupé"],
-    "convertible": ["convertible", "convertible", "cabriolet", "roadster", "ragtop", "cabrio", "open-top car",
-                    "soft top", "spyder", "drop top", "drophead", "car without a roof"],
-    "pickup": ["pickup", "pickup truck", "truck", "pick-up", "pickup", "pick-up truck", "ute", "flatbed truck", "lorry"],
-    "hatchback": ["hatchback", "hatchback", "hatch", "five-door hatchback", "hatchback car"],
-    "van": ["van", "van", "cargo van", "passenger van", "delivery van", "panel van", "minibus", "commercial van", "camper van", "camper"],
-    "wagon": ["wagon", "station wagon", "estate", "estate car", "wagon", "shooting brake"],
-    "minivan": ["minivan", "minivan", "mpv", "people carrier", "family van", "people mover", "seven seater"],
+    "sedan": ["sedan"] * 4 + ["saloon", "saloon", "saloon car", "four-door sedan", "four door saloon", "4 door car", "4-door sedan", "family saloon"],
+    "SUV": ["suv"] * 4 + ["4x4", "crossover", "sport utility vehicle", "off-roader", "crossover suv", "sports utility", "4wd", "four-by-four",
+                          "four wheel drive", "compact suv", "large suv"],
+    "coupe": ["coupe"] * 4 + ["two-door coupe", "2 door car", "coupé", "fastback", "2-door coupe"],
+    "convertible": ["convertible"] * 4 + ["cabriolet", "roadster", "ragtop", "cabrio", "open-top car", "soft top", "spyder", "drop top", "drophead",
+                                          "car without a roof", "open top", "soft-top", "open car", "top down car"],
+    "pickup": ["pickup", "pickup truck", "truck", "pickup", "pickup truck", "truck", "pick-up", "pick-up truck", "ute", "flatbed truck", "lorry",
+               "bakkie", "utility truck", "work truck"],
+    "hatchback": ["hatchback"] * 4 + ["hatch", "five-door hatchback", "hatchback car", "hot hatch", "supermini", "city car", "small car", "compact car",
+                                      "subcompact", "runabout"],
+    "van": ["van"] * 4 + ["cargo van", "passenger van", "delivery van", "panel van", "minibus", "commercial van", "camper van", "camper", "work van",
+                          "box van", "transporter"],
+    "wagon": ["wagon", "station wagon", "wagon", "station wagon", "estate", "estate car", "shooting brake", "estate wagon", "family estate"],
+    "minivan": ["minivan"] * 4 + ["mpv", "people carrier", "family van", "people mover", "seven seater", "7 seater", "mini van"],
 }
 # what a body type is for, or looks like
 BODY_HINTS = {
-    "sedan": ["with four doors and a boot", "with four doors and a trunk"],
-    "SUV": ["high off the ground", "with high seats", "with four wheel drive", "big and tall"],
-    "coupe": ["with two doors", "with only two doors", "with two doors and a low roof"],
-    "convertible": ["with the top down", "without a top", "roofless", "with a folding roof", "whose roof comes off", "open to the sky"],
+    "sedan": ["with four doors and a boot", "with four doors and a trunk", "with a separate boot"],
+    "SUV": ["high off the ground", "with high seats", "with four wheel drive", "big and tall", "for rough roads", "to tow a caravan with"],
+    "coupe": ["with two doors", "with only two doors", "with two doors and a low roof", "with a sloping roof and two doors"],
+    "convertible": ["with the top down", "without a top", "roofless", "with a folding roof", "whose roof comes off", "open to the sky", "for sunny days",
+                    "with the roof folded away"],
     "pickup": ["with a loading bed", "with an open bed behind the cab", "with a tailgate", "for carrying timber", "for a load of gravel",
-               "to carry a motorbike on", "for work on a farm", "with a load area"],
-    "hatchback": ["with a rear door and a short tail", "small with five doors", "short with a steep back"],
-    "van": ["for deliveries", "for a plumber", "to move furniture with", "for a courier", "for tools and ladders", "to send goods with", "for moving house"],
-    "wagon": ["with a big boot", "with a long boot", "with a long roof", "with a large trunk behind the seats", "for a lot of luggage"],
-    "minivan": ["with seven seats", "seats seven", "with three rows of seats", "for a big family", "for six children", "with seats for everybody"],
+               "to carry a motorbike on", "for work on a farm", "with a load area", "for building materials", "for bales of straw"],
+    "hatchback": ["with a rear door and a short tail", "small with five doors", "short with a steep back", "easy to park", "for the city"],
+    "van": ["for deliveries", "for a plumber", "to move furniture with", "for a courier", "for tools and ladders", "to send goods with", "for moving house",
+            "for an electrician", "without rear windows"],
+    "wagon": ["with a big boot", "with a long boot", "with a long roof", "with a large trunk behind the seats", "for a lot of luggage",
+              "with room for skis and suitcases"],
+    "minivan": ["with seven seats", "seats seven", "with three rows of seats", "for a big family", "for six children", "with seats for everybody",
+                "for the whole football team"],
 }
 SOFT_BODIES = [("van", "minivan")]
 # parts of cars, and colours that no list above has: neither a car nor anything else
@@ -99,27 +109,29 @@ LUXURY = ["Bentley", "Rolls-Royce", "Maybach", "Aston Martin", "Lincoln", "Cadil
 MUSCLE = ["Dodge Challenger", "Dodge Charger", "Chevrolet Camaro", "Ford Mustang"]
 OFFROAD = ["Jeep Wrangler", "HUMMER", "AM General", "Toyota 4Runner", "Land Rover", "Jeep Liberty"]
 ELECTRIC = ["Tesla", "Nissan Leaf", "Fisker"]
+# Shapes of rendered cars that imitate something: what they are called by those who look for it, make and model.
+IMITATED = {"electric": ("Tesla", None), "beetle": ("Volkswagen", "Beetle")}
 TAG_WORDS = {
-    "sports": ["sports car", "sports car", "sporty car", "fast car", "performance car"],
+    "sports": ["sports car", "sports car", "sporty car", "fast car", "performance car", "race car", "racing car"],
     "supercar": ["supercar", "exotic car", "hypercar", "exotic sports car"],
-    "luxury": ["luxury car", "luxury vehicle", "limousine", "expensive car", "premium car"],
+    "luxury": ["luxury car", "luxury vehicle", "limousine", "expensive car", "premium car", "limo", "fancy car", "executive car"],
     "muscle": ["muscle car", "american muscle car"],
     "offroad": ["off-road vehicle", "offroad car", "all-terrain vehicle"],
-    "electric": ["electric car", "ev", "electric vehicle", "battery electric car"],
-    "old": ["old car", "classic car", "vintage car", "older car", "1990s car", "retro car", "oldtimer", "old banger", "jalopy"],
+    "electric": ["electric car", "ev", "electric vehicle", "battery electric car", "e-car", "zero emission car", "plug-in car"],
+    "old": ["old car", "classic car", "vintage car", "older car", "1990s car", "retro car", "oldtimer", "old banger", "jalopy", "antique car", "car from the nineties"],
     "crew cab": ["crew cab pickup", "crew cab truck", "double cab pickup"],
     "extended cab": ["extended cab pickup", "extended cab truck"],
     "regular cab": ["regular cab pickup", "single cab truck"],
-    "taxi": ["taxi", "cab", "taxicab", "minicab"],
-    "police": ["police car", "cop car", "cop car", "squad car", "patrol car", "police cruiser", "police"],
-    "ambulance": ["ambulance", "ambulance van", "emergency ambulance"],
-    "fire": ["fire engine", "fire truck", "fire brigade vehicle"],
+    "taxi": ["taxi", "cab", "taxicab", "minicab", "taxi cab"],
+    "police": ["police car", "cop car", "cop car", "squad car", "patrol car", "police cruiser", "police", "police vehicle", "sheriff's car"],
+    "ambulance": ["ambulance", "ambulance van", "emergency ambulance", "paramedic van"],
+    "fire": ["fire engine", "fire truck", "fire brigade vehicle", "firetruck", "fire department truck"],
 }
 # tag -> how it is said before or after a colour ("something sporty in red")
 TAG_ADJECTIVES = {
-    "sports": ["sporty", "fast", "sporty looking", "quick"], "supercar": ["exotic"],
-    "luxury": ["luxurious", "posh", "fancy", "luxury", "expensive looking"], "offroad": ["off-road", "rugged"],
-    "electric": ["electric", "battery powered"], "old": ["old", "vintage", "classic", "retro", "old-fashioned"],
+    "sports": ["sporty", "fast", "sporty looking", "quick", "racy", "speedy"], "supercar": ["exotic"],
+    "luxury": ["luxurious", "posh", "fancy", "luxury", "expensive looking", "elegant", "classy", "high end"], "offroad": ["off-road", "rugged"],
+    "electric": ["electric", "battery powered", "fully electric", "zero emission"], "old": ["old", "vintage", "classic", "retro", "old-fashioned", "antique"],
 }
 for _c in COUNTRY:
     TAG_WORDS[_c] = [_c + " car", _c + " car", _c + " vehicle"]

@@ -1,13 +1,13 @@
 """Renders the set of invented cars that the bundled model learns from, and the one it is tested on.
 
 blender -b --python render_set.py -- train|test OUTDIR [--threads 1] [--size 240x160] [--samples 8] [--first 0] [--cars N]
-    [--bodies a,b] [--colours c,d]
+    [--bodies a,b] [--colours c,d] [--places e,f]
 
 The training cars stand in places that the demo gallery does not have; the test cars stand in the gallery's kinds of places,
 which training never saw. Shapes are stretched, paints varied, cameras drawn at random, so no picture of the gallery occurs.
 One car in one place is built once and photographed several times, each time in another colour: OUTDIR/NNN-K.png, and a line
-of OUTDIR/labels.jsonl for each. A picture that exists is not rendered again; --first lets two runs share the work. --bodies
-and --colours leave the others out, for more of what is mistaken.
+of OUTDIR/labels.jsonl for each. A picture that exists is not rendered again; --first lets two runs share the work. --bodies,
+--colours and --places leave the others out, for more of what is mistaken.
 """
 import argparse, json, math, os, random, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -117,7 +117,50 @@ def backdrop(ctx):
     area((c[0] * 6 + c[1] * 4, c[1] * 6 - c[0] * 4, 3), (0, 0, .7), (4, 2), 260)
 
 
-PLACES = {"train": dict(desert=desert, lawn=lawn, garage=garage, bricks=bricks, plaza=plaza, backdrop=backdrop), "test": scenes.SCENES}
+def chalk(ctx):
+    """A quarry: light ground and walls under a blue sky, so that a car is lit coldly and from below too."""
+    t = ctx.rng.uniform(.45, .8)
+    gradient_world([(0, (t * .8, t * .82, t * .86)), (.49, (.70, .78, .90)), (.6, (.45, .60, .88)), (1, (.16, .30, .66))], ctx.rng.uniform(.5, .9))
+    scenes.sunlamp(ctx, ctx.rng.uniform(15, 50), ctx.side * ctx.rng.uniform(20, 130), ctx.rng.uniform(.8, 2.4), (1, .96, .9), 2)
+    quad(-300, 300, -300, 300, 0, noise_mat("chalk", [(.3, (t * .9, t * .92, t * .95)), (.7, (t, t, t))], 2, bump=.08, bscale=6))
+    far = 1 if ctx.cam_dir[1] < 0 else -1
+    wall = noise_mat("wall", [(.3, (t * .55, t * .56, t * .58)), (.7, (t * .9, t * .9, t * .88))], 4, bump=.4, bscale=3)
+    for _ in range(10):
+        x, y, z = ctx.rng.uniform(-70, 60), far * ctx.rng.uniform(14, 50), ctx.rng.uniform(3, 16)
+        cuboid(x, x + ctx.rng.uniform(8, 25), y, y + far * 9, -1, z, wall)
+
+
+def quay(ctx):
+    """A harbour in the last or the first light: a low sun of some warmth, and a sky of another tone opposite to it."""
+    w = ctx.rng.uniform(0, 1)
+    gradient_world([(0, (.10, .09, .09)), (.495, (.50 + .3 * w, .36, .34 - .2 * w)), (.56, (.45 + .2 * w, .40, .46 - .1 * w)),
+                    (.75, (.24, .27, .42)), (1, (.10, .14, .30))], ctx.rng.uniform(.5, .9))
+    scenes.sunlamp(ctx, ctx.rng.uniform(5, 16), ctx.side * ctx.rng.uniform(30, 110), ctx.rng.uniform(1.2, 3), (1, .78 - .2 * w, .62 - .34 * w), 2)
+    far = 1 if ctx.cam_dir[1] < 0 else -1
+    quad(-300, 300, -60, 60, 0, asphalt())
+    quad(-300, 300, min(far * 9, far * 300), max(far * 9, far * 300), .02, flat("water", (.02, .03, .045), .12))
+    for k in range(7):
+        x, d = ctx.rng.uniform(-60, 50), ctx.rng.uniform(5, 8)
+        tone = [ctx.rng.uniform(.03, .5) for _ in range(3)]
+        cuboid(x, x + ctx.rng.uniform(6, 12), far * d, far * (d + 2.4), 0, 2.6 * ctx.rng.choice((1, 2)), flat("container", tone, .6))
+
+
+def hall(ctx):
+    """A light showroom: nearly nothing but the car has a colour, and whatever shines shows white walls."""
+    t = ctx.rng.uniform(.55, .9)
+    gradient_world([(0, (t * .7,) * 3), (.5, (t,) * 3), (1, (t * 1.05,) * 3)], ctx.rng.uniform(.5, 1))
+    quad(-60, 60, -60, 60, 0, flat("floor", (t * .85, t * .85, t * .86), ctx.rng.uniform(.15, .6)))
+    far = 1 if ctx.cam_dir[1] < 0 else -1
+    if ctx.rng.random() < .5:
+        cuboid(-40, 40, far * 6, far * 6.5, 0, 6, flat("wall", (t, t, t * .98)))
+    for x in (-3, 3):
+        area((x, 0, 5), (x, 0, 0), (2.5, 4), ctx.rng.uniform(120, 420))
+    c = ctx.cam_dir
+    area((c[0] * 7, c[1] * 7, 3), (0, 0, .6), (5, 3), ctx.rng.uniform(100, 320))
+
+
+PLACES = {"train": dict(desert=desert, lawn=lawn, garage=garage, bricks=bricks, plaza=plaza, backdrop=backdrop, chalk=chalk, quay=quay, hall=hall),
+          "test": scenes.SCENES}
 
 
 def paint(colour):
@@ -203,9 +246,10 @@ if __name__ == "__main__":
     p.add_argument("--cars", type=int, default=60)
     p.add_argument("--bodies", type=lambda x: x.split(","), default=sorted(NAMED))
     p.add_argument("--colours", type=lambda x: x.split(","), default=sorted(PAINTS))
+    p.add_argument("--places", type=lambda x: x.split(","))
     a = p.parse_args(sys.argv[sys.argv.index("--") + 1:])
     os.makedirs(a.out, exist_ok=True)
     w, h = map(int, a.size.split("x"))
     for n, job in list(enumerate(jobs(a.split, a.cars)))[a.first:]:
-        if job[0] in a.bodies:
+        if job[0] in a.bodies and job[2] in (a.places or PLACES[a.split]):
             photograph(a.split, n, job, a, w, h)
