@@ -59,6 +59,11 @@ def misspelt(text, rng):
     return " ".join(words)
 
 
+def named(words, rng):
+    """One of the words for the same, and the usual one, which is the first."""
+    return rng.choice(words), words[0]
+
+
 def load_table(name):
     """The lines of a .tsv file beside this one, but for the comments."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
@@ -164,11 +169,11 @@ class Attributes:
         usual = dict(colour="", year="", adj="", make="", model="", body="")
         if colour and rng.random() < 0.6:
             con[F["colour"]] = self.ids["colour"][colour]
-            colour_word, usual["colour"] = rng.choice(COLOURS[colour]), COLOURS[colour][0]
+            colour_word, usual["colour"] = named(COLOURS[colour], rng)
         gaz = self.gaz_of.get((make, body), []) + self.gaz_of.get((make, None), [])
         if make and rng.random() < 0.55:
             con[F["make"]] = self.ids["make"][make]
-            make_word, usual["make"] = rng.choice(make_words(make)), make_words(make)[0]
+            make_word, usual["make"] = named(make_words(make), rng)
             if model and rng.random() < 0.55:
                 con[F["model"]] = self.ids["model"][(make, base_model(model))]
                 model_word = base_model(model)
@@ -186,12 +191,12 @@ class Attributes:
             if tag in COUNTRY:
                 adj = usual["adj"] = tag
             elif tag in TAG_ADJECTIVES and rng.random() < 0.4:
-                adj, usual["adj"] = rng.choice(TAG_ADJECTIVES[tag]), TAG_ADJECTIVES[tag][0]
+                adj, usual["adj"] = named(TAG_ADJECTIVES[tag], rng)
                 if rng.random() < 0.4:
                     text = f"something {adj}" + (colour_word and f" in {colour_word}")
                     return Caption(self._dress(text, rng, ["", "", "show me ", "i want ", "find "]), con, tags, self._usual(**usual))
             else:
-                body_word, usual["body"] = rng.choice(TAG_WORDS[tag]), TAG_WORDS[tag][0]
+                body_word, usual["body"] = named(TAG_WORDS[tag], rng)
         usual.update(year=year, model=model_word)
         if body and not body_word and not adj and rng.random() < HINTS:
             con[F["body"]] = self.ids["body"][body]
@@ -201,7 +206,7 @@ class Attributes:
             return Caption(self._dress(text, rng, ["", "", "", "find ", "show me "]), con, tags, self._usual(**usual))
         if body and not body_word and rng.random() < (0.4 if make_word or model_word else 0.55):
             con[F["body"]] = self.ids["body"][body]
-            body_word, usual["body"] = rng.choice(BODIES[body]), BODIES[body][0]
+            body_word, usual["body"] = named(BODIES[body], rng)
         text = self._order(colour_word, year, adj, make_word, model_word, body_word, rng)
         return Caption(self._dress(text, rng), con, tags, self._usual(**usual))
 
@@ -276,11 +281,12 @@ class Attributes:
             con[F["car"]] = 1
             if make_counts: con[F["make"]] = self.ids["make"][make]
             if body_counts: con[F["body"]] = self.ids["body"][body]
-            text, core = rng.choice(make_words(make)), f"{make_words(make)[0]} {name}"
-            text = f"{text} {name}" if rng.random() < 0.85 else name
+            word, usual = named(make_words(make), rng)
+            text, core = f"{word} {name}" if rng.random() < 0.85 else name, f"{usual} {name}"
             if rng.random() < 0.5:
                 con[F["colour"]] = self.ids["colour"][colour]
-                text, core = f"{rng.choice(COLOURS[colour])} {text}", f"{COLOURS[colour][0]} {core}"
+                word, usual = named(COLOURS[colour], rng)
+                text, core = f"{word} {text}", f"{usual} {core}"
             return Caption(self._dress(text, rng), con, 0, core)
         make, model, body, year = rng.choice(self.table)
         return self.caption(dict(make=make, model=model, body=body, year=year, colour=colour,
